@@ -1,0 +1,179 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Flavour is the database behind a DB.
+type Flavour string
+
+// The two flavours.
+const (
+	SQLite     Flavour = "sqlite"
+	PostgreSQL Flavour = "postgres"
+)
+
+// ErrNoRows is returned by Row.Scan when nothing was selected.
+var ErrNoRows = sql.ErrNoRows
+
+// Config says which database to open.
+type Config struct {
+	// URL is "sqlite:PATH" or a "postgres://" URL.
+	URL string
+	// Clock gives the time that transactions carry; nil means time.Now.
+	Clock func() time.Time
+	// Readers bounds concurrent reads; 0 means a default.
+	Readers int
+}
+
+// DB is an open database. It is safe for concurrent use.
+type DB struct {
+	clock   func() time.Time
+	flavour Flavour
+	backend backend
+}
+
+// backend is what the two flavours do differently.
+type backend interface {
+	read(ctx context.Context, now func() time.Time, fn func(*Tx) error) error
+	write(ctx context.Context, now func() time.Time, fn func(*Tx) error) error
+	migrate(ctx context.Context, now func() time.Time, fn func(*Tx) error) error
+	close() error
+}
+
+// Open opens the database and checks that it can be used; it changes no table.
+// A file that is not a sound SQLite database is refused untouched.
+func Open(ctx context.Context, cfg Config) (*DB, error) {
+	db := &DB{clock: cfg.Clock}
+	if db.clock == nil {
+		db.clock = time.Now
+	}
+	var err error
+	switch {
+	case strings.HasPrefix(cfg.URL, "sqlite:"):
+		db.flavour = SQLite
+		db.backend, err = openSQLite(ctx, strings.TrimPrefix(cfg.URL, "sqlite:"), cfg.Readers)
+	case strings.HasPrefix(cfg.URL, "postgres://"), strings.HasPrefix(cfg.URL, "postgresql://"):
+		db.flavour = PostgreSQL
+		db.backend, err = openPostgres(ctx, cfg.URL, cfg.Readers)
+	default:
+		err = errors.New(`the database URL must begin with "sqlite:" or "postgres://"`)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return db, nil
+}
+
+// Close waits for running transactions and closes the database.
+func (db *DB) Close() error { return db.backend.close() }
+
+// Flavour tells which database this is.
+func (db *DB) Flavour() Flavour { return db.flavour }
+
+// Now is the clock that transactions carry, cut to milliseconds.
+func (db *DB) Now() time.Time { return Time(Millis(db.clock())) }
+
+// Read runs fn on a consistent snapshot. fn must not write.
+func (db *DB) Read(ctx context.Context, fn func(*Tx) error) error {
+	return db.backend.read(ctx, db.Now, fn)
+}
+
+// Write runs fn in a transaction and returns nil only after it is durable. If fn
+// returns an error nothing of it remains. fn may run more than once (a failed
+// serialisation is retried), so it must set outer variables, never add to them.
+// Do slow work (hashing, signing, network) before Write, not inside.
+func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
+	return db.backend.write(ctx, db.Now, fn)
+}
+
+// Tx is one transaction and the instant it happens at.
+type Tx struct {
+	// Now is the time of the transaction (UTC, milliseconds).
+	Now time.Time
+
+	ctx   context.Context
+	conn  executor
+	after []func()
+}
+
+// executor runs SQL inside an open transaction.
+type executor interface {
+	exec(ctx context.Context, query string, args []any) (sql.Result, error)
+	query(ctx context.Context, query string, args []any) (*sql.Rows, error)
+	queryRow(ctx context.Context, query string, args []any) *sql.Row
+}
+
+// Context is the context of the caller, for cancelling and tracing.
+func (tx *Tx) Context() context.Context { return tx.ctx }
+
+// Exec runs a statement and returns the number of rows it touched.
+func (tx *Tx) Exec(query string, args ...any) (int64, error) {
+	res, err := tx.conn.exec(tx.ctx, query, args)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// Query runs a statement that returns rows; the caller closes them.
+func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) {
+	return tx.conn.query(tx.ctx, query, args)
+}
+
+// QueryRow runs a statement that returns at most one row.
+func (tx *Tx) QueryRow(query string, args ...any) *sql.Row {
+	return tx.conn.queryRow(tx.ctx, query, args)
+}
+
+// After runs fn once the transaction is durable, and not if it fails.
+func (tx *Tx) After(fn func()) { tx.after = append(tx.after, fn) }
+
+func (tx *Tx) committed() {
+	for _, fn := range tx.after {
+		fn()
+	}
+}
+
+// Millis turns a time into the integer that is stored: Unix milliseconds, 0 for the zero time.
+func Millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// Time turns a stored integer back into a time in UTC; 0 becomes the zero time.
+func Time(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// Bool turns a truth value into the integer that is stored.
+func Bool(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Each calls scan for every row of a query and closes the rows.
+func Each(rows *sql.Rows, err error, scan func(*sql.Rows) error) error {
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
