@@ -1,0 +1,8 @@
+CREATE TABLE policy_version (
+	number BIGINT PRIMARY KEY,
+	file TEXT NOT NULL,
+	text TEXT NOT NULL,
+	sum TEXT NOT NULL,
+	actor TEXT NOT NULL,
+	at BIGINT NOT NULL
+);
