@@ -1,0 +1,63 @@
+package rp
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// maxDocument bounds a document of parties, in bytes.
+const maxDocument = 16 << 20
+
+// ReadDocument reads one party or a list of parties from JSON. Unknown
+// members, a party named twice and anything after the document are refused; the
+// error tells the place.
+func ReadDocument(r io.Reader) ([]Party, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxDocument+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxDocument {
+		return nil, fmt.Errorf("the document is larger than %d bytes", maxDocument)
+	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	var raw []json.RawMessage
+	if t := bytes.TrimLeft(text, " \t\r\n"); len(t) > 0 && t[0] == '[' {
+		err = json.Unmarshal(text, &raw)
+	} else {
+		var one json.RawMessage
+		err = json.Unmarshal(text, &one)
+		raw = []json.RawMessage{one}
+	}
+	if err != nil {
+		return nil, placed(text, err)
+	}
+	out := make([]Party, 0, len(raw))
+	seen := map[string]bool{}
+	for i, one := range raw {
+		d := json.NewDecoder(bytes.NewReader(one))
+		d.DisallowUnknownFields()
+		var p Party
+		if err := d.Decode(&p); err != nil {
+			return nil, fmt.Errorf("party number %d: %w", i+1, err)
+		}
+		if seen[p.ID] {
+			return nil, fmt.Errorf("party number %d: %q stands in the document twice", i+1, p.ID)
+		}
+		seen[p.ID] = true
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// placed adds the line to a syntax error.
+func placed(text []byte, err error) error {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		line := bytes.Count(text[:min(int(syntax.Offset), len(text))], []byte("\n")) + 1
+		return fmt.Errorf("line %d: %w", line, err)
+	}
+	return err
+}
