@@ -146,12 +146,35 @@ func (d *Document) place(q Question, here authn.Requirement) authn.ZoneKind {
 	if q.Zone.Kind.OnCampus() {
 		return q.Zone.Kind
 	}
+	kind := q.Zone.Kind
 	q.Zone = authn.Zone{Kind: authn.Campus}
 	there, _, _ := d.require(q)
-	if reflect.DeepEqual(there, here) {
+	switch {
+	case reflect.DeepEqual(there, here):
 		return Anywhere
+	case kind == authn.Elsewhere && d.Gap(q.Addr):
+		return Gap
 	}
-	return ""
+	return kind
+}
+
+// Gap tells whether an address is IPv6 while every campus zone lists only IPv4
+// ranges: whoever it belongs to may well be on campus.
+func (d *Document) Gap(addr netip.Addr) bool {
+	if !addr.Unmap().Is6() {
+		return false
+	}
+	campus := false
+	for _, z := range d.zones {
+		if z.Kind != authn.Campus {
+			continue
+		}
+		campus = true
+		if slices.ContainsFunc(z.Ranges, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
+			return false
+		}
+	}
+	return campus
 }
 
 // EnrolQuestion asks whether an authenticator of a kind may be registered.
@@ -166,7 +189,42 @@ type EnrolQuestion struct {
 // Enrolment tells whether the enrolment may begin. Without a fresh first factor
 // the answer is no, wherever the person is.
 func (d *Document) Enrolment(q EnrolQuestion) bool {
-	return false
+	rule := d.enrolmentRule(q.Kind)
+	var proved []authn.Kind
+	var classes authn.Class
+	first := false
+	for _, e := range q.Evidence {
+		if !q.Now.IsZero() && q.Now.Sub(e.At) > rule.Fresh {
+			continue
+		}
+		proved = append(proved, e.Kind)
+		if e.Traits.RecoveryOnly {
+			continue
+		}
+		classes |= e.Traits.Class
+		first = first || e.Traits.First && e.Traits.Class != 0
+	}
+	if !first {
+		return false
+	}
+	inZone := slices.ContainsFunc(rule.Zones, func(w string) bool { return zoneRank(w, q.Zone) > 0 })
+	enough := rule.Classes > 0 && classes.Count() >= rule.Classes
+	with := slices.ContainsFunc(rule.With, func(set []authn.Kind) bool {
+		return !slices.ContainsFunc(set, func(k authn.Kind) bool { return !slices.Contains(proved, k) })
+	})
+	return inZone || enough || with
+}
+
+// EnrolmentRule is the rule under which an authenticator of a kind may be registered.
+func (d *Document) EnrolmentRule(kind authn.Kind) EnrolmentRule { return d.enrolmentRule(kind) }
+
+func (d *Document) enrolmentRule(kind authn.Kind) EnrolmentRule {
+	for _, r := range d.enrolment {
+		if r.Kind == kind && kind != "" {
+			return r
+		}
+	}
+	return d.enrolment[0]
 }
 
 func overlap(a, b []string) bool {
