@@ -14,6 +14,7 @@ func (f Flavour) schema(text string) string {
 	if f == SQLite {
 		return strings.NewReplacer(
 			"IDENTITY PRIMARY KEY", "INTEGER PRIMARY KEY AUTOINCREMENT",
+			"BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY",
 			"BYTEA", "BLOB",
 		).Replace(text)
 	}

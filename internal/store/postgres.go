@@ -55,6 +55,10 @@ func (b *postgresBackend) write(ctx context.Context, now func() time.Time, fn fu
 	return b.retried(ctx, sql.LevelSerializable, now, fn)
 }
 
+func (b *postgresBackend) background(ctx context.Context, now func() time.Time, fn func(*Tx) error) error {
+	return b.retried(ctx, sql.LevelReadCommitted, now, fn)
+}
+
 func (b *postgresBackend) retried(ctx context.Context, level sql.IsolationLevel, now func() time.Time, fn func(*Tx) error) error {
 	for try := 0; ; try++ {
 		tx, err := b.once(ctx, level, false, now, fn)

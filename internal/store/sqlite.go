@@ -150,6 +150,10 @@ func (b *sqliteBackend) write(ctx context.Context, now func() time.Time, fn func
 	return nil
 }
 
+func (b *sqliteBackend) background(ctx context.Context, now func() time.Time, fn func(*Tx) error) error {
+	return b.write(ctx, now, fn)
+}
+
 // errAborted is what the writer sees when fn panicked or left its goroutine.
 var errAborted = errors.New("store: the transaction function did not return")
 

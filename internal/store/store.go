@@ -42,6 +42,7 @@ type DB struct {
 type backend interface {
 	read(ctx context.Context, now func() time.Time, fn func(*Tx) error) error
 	write(ctx context.Context, now func() time.Time, fn func(*Tx) error) error
+	background(ctx context.Context, now func() time.Time, fn func(*Tx) error) error
 	migrate(ctx context.Context, now func() time.Time, fn func(*Tx) error) error
 	close() error
 }
@@ -90,6 +91,14 @@ func (db *DB) Read(ctx context.Context, fn func(*Tx) error) error {
 // Do slow work (hashing, signing, network) before Write, not inside.
 func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 	return db.backend.write(ctx, db.Now, fn)
+}
+
+// Background is Write for work queues and housekeeping. On PostgreSQL it takes no
+// part in the serialisation of Writes (READ COMMITTED), so it never makes one of
+// them fail; therefore fn must put each decision into the condition of the one
+// statement that acts on it, or lean on a unique key.
+func (db *DB) Background(ctx context.Context, fn func(*Tx) error) error {
+	return db.backend.background(ctx, db.Now, fn)
 }
 
 // Tx is one transaction and the instant it happens at.
