@@ -1,0 +1,107 @@
+package directory_test
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"seimon/internal/directory"
+	"seimon/internal/lang"
+	"seimon/internal/store"
+)
+
+func crowd(from, n int) []directory.Entry {
+	families := []directory.Names{
+		{"佐藤", "", "サトウ", "", "Sato", ""}, {"鈴木", "", "スズキ", "", "Suzuki", ""}, {"高橋", "", "タカハシ", "", "Takahashi", ""},
+		{"田中", "", "タナカ", "", "Tanaka", ""}, {"渡辺", "", "ワタナベ", "", "Watanabe", ""},
+	}
+	out := make([]directory.Entry, n)
+	for i := range out {
+		k := from + i
+		name := families[k%len(families)]
+		name.Given, name.GivenKana, name.GivenLatin = fmt.Sprint("花子", k*7919%1000003), fmt.Sprint("ハナコ", k*7919%1000003), fmt.Sprint("Hanako", k*7919%1000003)
+		out[i] = directory.Entry{
+			Account: directory.Account{UserName: fmt.Sprintf("s%07d", k), Kind: "student", State: directory.Active,
+				Groups: []string{"students", "letters"}, Affiliations: []string{"student", "member"},
+				Attributes: map[string][]string{"department": {"Letters"}}},
+			Person: directory.Person{Name: name, Mail: fmt.Sprintf("s%07d@seimon.example", k), Lang: lang.JA},
+		}
+	}
+	return out
+}
+
+// fill adds n accounts, a hundred thousand to a transaction.
+func (h house) fill(n int) {
+	h.t.Helper()
+	const batch, slice = 100_000, 2_000
+	for from := 0; from < n; from += batch {
+		h.write(func(tx *store.Tx) error {
+			for at := from; at < min(from+batch, n); at += slice {
+				if err := h.AddMany(tx, crowd(at, min(slice, n-at))); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+}
+
+func TestManyAccounts(t *testing.T) {
+	h := open(t)
+	const n = 20_000
+	h.fill(n)
+	h.read(func(tx *store.Tx) error {
+		count, err := h.Count(tx)
+		if err != nil {
+			return err
+		}
+		if count != n {
+			t.Errorf("%d accounts, want %d", count, n)
+		}
+		for k := 0; k < n; k += 997 {
+			a, p, err := h.ByUserName(tx, fmt.Sprintf("S%07d", k))
+			if err != nil || len(a.Groups) != 2 || p.Mail != fmt.Sprintf("s%07d@seimon.example", k) {
+				return fmt.Errorf("account %d: %+v %+v %w", k, a, p, err)
+			}
+		}
+		list, err := h.List(tx, directory.Filter{Text: "サトウ", Group: "letters", Limit: 50})
+		if len(list) != 50 || list[0].Account.UserName != "s0000000" || list[1].Account.UserName != "s0000005" {
+			t.Errorf("%d lines", len(list))
+		}
+		return err
+	})
+}
+
+// BenchmarkAddMany measures a large import; SEIMON_BENCH_ACCOUNTS sets its size.
+func BenchmarkAddMany(b *testing.B) {
+	n := 100_000
+	if s := os.Getenv("SEIMON_BENCH_ACCOUNTS"); s != "" {
+		n, _ = strconv.Atoi(s)
+	}
+	for b.Loop() {
+		h := open(b)
+		begin := time.Now()
+		h.fill(n)
+		b.ReportMetric(float64(n)/time.Since(begin).Seconds(), "accounts/s")
+	}
+}
+
+// BenchmarkByUserName measures a look-up among many accounts.
+func BenchmarkByUserName(b *testing.B) {
+	for _, n := range []int{1_000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			h := open(b)
+			h.fill(n)
+			k := 0
+			for b.Loop() {
+				h.read(func(tx *store.Tx) error {
+					_, _, err := h.ByUserName(tx, fmt.Sprintf("s%07d", k*7919%n))
+					return err
+				})
+				k++
+			}
+		})
+	}
+}

@@ -1,0 +1,9 @@
+// Package directory knows the people of the university and their accounts.
+//
+// It owns people, their names in each script, their mail addresses and whether
+// those were verified, the accounts of a person with kind, state, validity,
+// groups, affiliations and attributes, the letters that activate an account, and
+// the logic of the "user" commands. It does not own passwords or any other proof
+// (factor), what leaves the house (rp), who may do what (policy) or sending mail
+// (mail).
+package directory
