@@ -1,0 +1,135 @@
+package login
+
+import (
+	"errors"
+	"net/http"
+
+	"seimon/internal/authn"
+	"seimon/internal/diagnosis"
+	"seimon/internal/login/transaction"
+	"seimon/internal/policy"
+	"seimon/internal/session"
+	"seimon/internal/store"
+	"seimon/internal/web"
+)
+
+// Begin answers a front's question at once when the browser's session already
+// satisfies the rules, and otherwise opens a transaction and sends the person to
+// its first step.
+func (h *Hall) Begin(w http.ResponseWriter, r *http.Request, a Ask) error {
+	if _, ok := h.fronts[a.Front]; !ok {
+		return errors.New("login: unknown front " + a.Front)
+	}
+	if a.HasMaxAge && a.MaxAge <= 0 {
+		a.Force = true
+	}
+	v := seen(r)
+	var end *ending
+	var t *transaction.Transaction
+	var token string
+	err := h.db.Write(r.Context(), func(tx *store.Tx) (err error) {
+		end, token = nil, ""
+		t = &transaction.Transaction{
+			ID: authn.NewID("t"), Ask: a, Support: diagnosis.NewCode(),
+			Created: tx.Now, Expires: tx.Now.Add(transaction.Life),
+		}
+		if err = h.expect(tx, t); err != nil {
+			return err
+		}
+		s, err := h.look(tx, t, v)
+		if err != nil {
+			return err
+		}
+		t.Browser = s.browser.ID
+		if s.verdict.Step == policy.StepDone || a.Passive {
+			end, err = h.finish(tx, t, s)
+			return err
+		}
+		if t.Browser == "" {
+			var b session.Browser
+			if b, token, err = h.sessions.NewBrowser(tx, v.agent); err != nil {
+				return err
+			}
+			t.Browser = b.ID
+		}
+		if err := h.begun(tx, t, s); err != nil {
+			return err
+		}
+		return h.shelf.Insert(tx, t)
+	})
+	if err != nil {
+		return err
+	}
+	if token != "" {
+		web.SetCookie(w, browserCookie, token, browserLife)
+	}
+	if end != nil {
+		return end.send(w, r)
+	}
+	http.Redirect(w, r, h.path(t), http.StatusSeeOther)
+	return nil
+}
+
+// expect fills in the person whom the service expects, when it named one.
+func (h *Hall) expect(tx *store.Tx, t *transaction.Transaction) error {
+	if t.Ask.Subject == "" || t.Ask.Hint != "" {
+		return nil
+	}
+	account, _, err := h.people.ByID(tx, t.Ask.Subject)
+	if err == nil {
+		t.Ask.Hint = account.UserName
+		return nil
+	}
+	return ignoreNone(err)
+}
+
+// again opens a new transaction with the question of an old one: the way on from
+// a page that waited too long.
+func (h *Hall) again(w http.ResponseWriter, r *http.Request) error {
+	var t *transaction.Transaction
+	err := h.db.Read(r.Context(), func(tx *store.Tx) (err error) {
+		if t, err = h.shelf.Load(tx, r.PathValue("id")); err != nil {
+			return err
+		}
+		return h.sameBrowser(tx, t, seen(r))
+	})
+	if err != nil {
+		return err
+	}
+	return h.Begin(w, r, t.Ask)
+}
+
+// Enter lets a desk's visitor in when the session satisfies the rules for the
+// desk right now. Otherwise it begins a sign-in, writes the answer and returns
+// false.
+func (h *Hall) Enter(w http.ResponseWriter, r *http.Request, a Ask) (Visitor, bool, error) {
+	var s *sight
+	t := &transaction.Transaction{Ask: a}
+	err := h.db.Read(r.Context(), func(tx *store.Tx) (err error) {
+		t.Created = tx.Now
+		s, err = h.look(tx, t, seen(r))
+		return err
+	})
+	if err != nil {
+		return Visitor{}, false, err
+	}
+	if s.verdict.Step != policy.StepDone || !s.mine(t) {
+		return Visitor{}, false, h.Begin(w, r, a)
+	}
+	return Visitor{
+		Session: s.session, Account: s.account, Person: s.person,
+		Assurance: authn.Assess(s.kase.Evidence), Zone: s.zone, Browser: s.browser.ID,
+	}, true, nil
+}
+
+// Current gives the live session of a browser, whatever it is worth, or session.ErrNone.
+func (h *Hall) Current(r *http.Request) (session.Session, error) {
+	var s session.Session
+	err := h.db.Read(r.Context(), func(tx *store.Tx) (err error) {
+		s, err = h.sessions.Find(tx, web.Cookie(r, SessionCookie))
+		return err
+	})
+	return s, err
+}
+
+func (h *Hall) path(t *transaction.Transaction) string { return "/login/" + t.ID }

@@ -1,0 +1,276 @@
+package login
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"seimon/internal/authn"
+	"seimon/internal/directory"
+	"seimon/internal/factor"
+	"seimon/internal/login/transaction"
+	"seimon/internal/policy"
+	"seimon/internal/rp"
+	"seimon/internal/session"
+	"seimon/internal/store"
+	"seimon/internal/web"
+)
+
+const (
+	// SessionCookie is the cookie that holds the session's token.
+	SessionCookie = "session"
+	browserCookie = "browser"
+)
+
+// visit is what one request brings: where it comes from and what its browser holds.
+type visit struct {
+	client  web.Client
+	agent   string
+	session string // token
+	browser string // token
+}
+
+func seen(r *http.Request) visit {
+	return visit{
+		client:  web.ClientOf(r),
+		agent:   r.UserAgent(),
+		session: web.Cookie(r, SessionCookie),
+		browser: web.Cookie(r, browserCookie),
+	}
+}
+
+// sight is everything that one decision is made from, read in one transaction.
+type sight struct {
+	visit    visit
+	party    rp.Party
+	doc      *policy.Document
+	version  int64
+	zone     authn.Zone
+	ruling   policy.Ruling
+	browser  session.Browser
+	known    bool            // the owner has used this browser before
+	session  session.Session // the live session of this browser, of whomever
+	account  directory.Account
+	person   directory.Person
+	bindings []factor.Binding
+	attrs    map[string][]string
+	released rp.Released
+	kase     policy.Case
+	verdict  policy.Verdict
+}
+
+// mine tells whether the browser's session belongs to the subject of the transaction.
+func (s *sight) mine(t *transaction.Transaction) bool {
+	return s.session.ID != "" && s.session.Subject.Account == t.Subject.Account
+}
+
+// look reads what a transaction's next step depends on and asks policy for it.
+// It is the only caller of policy.Decide for people and machines alike.
+func (h *Hall) look(tx *store.Tx, t *transaction.Transaction, v visit) (*sight, error) {
+	s := &sight{visit: v}
+	if err := h.place(tx, t, s); err != nil {
+		return nil, err
+	}
+	h.adopt(t, s)
+	if err := h.who(tx, t, s); err != nil {
+		return nil, err
+	}
+	s.kase = policy.Case{
+		Known:    t.Typed != "" || t.Subject.Account != "",
+		Evidence: h.evidence(t, s),
+		Passive:  t.Ask.Passive,
+		Now:      tx.Now,
+	}
+	s.ruling = s.doc.Rule(policy.Question{Service: t.Ask.Party, Groups: s.account.Groups, Zone: s.zone})
+	s.kase.Place = s.ruling.Place
+	s.kase.Requirement = s.ruling.Requirement.Stricter(t.Ask.Want)
+	s.kase.Has = h.has(t, s)
+	if t.Subject.Account != "" {
+		if err := h.standing(tx, t, s); err != nil {
+			return nil, err
+		}
+	}
+	s.verdict = policy.Decide(s.kase)
+	h.freshBeforeEnrolment(s)
+	return s, nil
+}
+
+// place finds the party, the rules and the place the request comes from.
+func (h *Hall) place(tx *store.Tx, t *transaction.Transaction, s *sight) (err error) {
+	v := s.visit
+	if s.party, err = h.parties.Get(tx, t.Ask.Party); err != nil {
+		return err
+	}
+	if s.doc, s.version, err = h.book.Active(tx); err != nil {
+		return err
+	}
+	s.zone = s.doc.Zone(v.client.Addr)
+	if v.browser != "" {
+		if s.browser, err = h.sessions.Browser(tx, v.browser); err != nil && !errors.Is(err, session.ErrNone) {
+			return err
+		}
+	}
+	if v.session != "" {
+		if s.session, err = h.sessions.Find(tx, v.session); err != nil && !errors.Is(err, session.ErrNone) {
+			return err
+		}
+	}
+	return nil
+}
+
+// adopt makes the live session's subject the transaction's when nobody was named yet.
+func (h *Hall) adopt(t *transaction.Transaction, s *sight) {
+	if t.Subject.Account != "" || t.Typed != "" || t.Ask.Pick || s.session.ID == "" {
+		return
+	}
+	if t.Ask.Subject != "" && t.Ask.Subject != s.session.Subject.Account {
+		return
+	}
+	if t.Ask.Hint != "" && t.Ask.Hint != s.session.Subject.UserName {
+		return
+	}
+	t.Subject = s.session.Subject
+}
+
+// who reads the account afresh: its state may have changed since the last step.
+func (h *Hall) who(tx *store.Tx, t *transaction.Transaction, s *sight) (err error) {
+	if t.Subject.Account == "" {
+		return nil
+	}
+	if s.account, s.person, err = h.people.ByID(tx, t.Subject.Account); err != nil {
+		return err
+	}
+	t.Subject.Person, t.Subject.UserName = s.account.Person, s.account.UserName
+	s.bindings, err = h.bindings.Of(tx, t.Subject.Account)
+	return err
+}
+
+// evidence joins what this transaction proved with what the session still proves.
+func (h *Hall) evidence(t *transaction.Transaction, s *sight) []authn.Evidence {
+	out := slices.Clone(t.Evidence)
+	if !s.mine(t) || t.Ask.Force {
+		return out
+	}
+	for _, e := range s.session.Evidence {
+		old := t.Ask.HasMaxAge && t.Created.Sub(e.At) >= max(t.Ask.MaxAge, time.Second)
+		known := slices.ContainsFunc(out, func(o authn.Evidence) bool { return o.Kind == e.Kind })
+		if !old && !known {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// has lists what may be asked. Before anything is proved every account, real or
+// not, has the same: the factors that may come first.
+func (h *Hall) has(t *transaction.Transaction, s *sight) []authn.Authenticator {
+	var out []authn.Authenticator
+	proved := len(s.kase.Evidence) > 0
+	for _, f := range h.factors {
+		have := slices.ContainsFunc(s.bindings, func(b factor.Binding) bool {
+			return b.Kind == f.Kind() && b.State == factor.Active
+		})
+		if f.Traits().First && !proved || proved && have {
+			out = append(out, authn.Authenticator{Kind: f.Kind(), Traits: f.Traits()})
+		}
+	}
+	return out
+}
+
+// standing fills what only matters once the account is known: its state, what it
+// may enrol, trust, agreement and consent.
+func (h *Hall) standing(tx *store.Tx, t *transaction.Transaction, s *sight) (err error) {
+	k := &s.kase
+	if code, _ := s.account.Standing(tx.Now); code != "" {
+		k.Refused = code
+	} else {
+		k.Refused = s.ruling.Refused
+	}
+	k.MustChange = t.MustChange
+	for _, f := range h.factors {
+		if _, ok := f.(factor.Enroller); !ok || f.Traits().First {
+			continue
+		}
+		if s.doc.Enrolment(policy.EnrolQuestion{Kind: f.Kind(), Zone: s.zone, Evidence: refreshed(k.Evidence, tx.Now)}) {
+			k.MayEnroll = append(k.MayEnroll, authn.Authenticator{Kind: f.Kind(), Traits: f.Traits()})
+		}
+	}
+	if s.browser.ID != "" {
+		if k.TrustedBrowser, err = h.sessions.Trusted(tx, s.browser.ID, t.Subject.Account, s.version); err != nil {
+			return err
+		}
+	}
+	if version, _, _ := s.doc.Agreement(); version != "" {
+		k.Agreement = s.account.AgreedVersion != version
+	}
+	s.attrs = h.asked(t, h.people.Attributes(s.account, s.person))
+	if s.released, err = h.parties.Release(tx, s.party, t.Subject.Account, s.attrs); err != nil {
+		return err
+	}
+	k.Consent = s.released.Ask || t.Ask.Reconsent && t.Way != wayConsented && len(s.released.Items) > 0
+	return nil
+}
+
+// refreshed is the evidence as it would be after the first factor was given again,
+// which freshBeforeEnrolment then asks for.
+func refreshed(evidence []authn.Evidence, now time.Time) []authn.Evidence {
+	out := slices.Clone(evidence)
+	for i := range out {
+		if out[i].Traits.First {
+			out[i].At = now
+		}
+	}
+	return out
+}
+
+// asked keeps the attributes that the service asked for this time.
+func (h *Hall) asked(t *transaction.Transaction, attrs map[string][]string) map[string][]string {
+	if t.Ask.Attributes == nil {
+		return attrs
+	}
+	out := map[string][]string{}
+	for _, name := range t.Ask.Attributes {
+		if v, ok := attrs[name]; ok {
+			out[name] = v
+		}
+	}
+	return out
+}
+
+// freshBeforeEnrolment asks for the first factor again before a factor is added
+// on the strength of an old session (law 5: a credential changes only after fresh proof).
+func (h *Hall) freshBeforeEnrolment(s *sight) {
+	if s.verdict.Step != policy.StepEnroll {
+		return
+	}
+	for _, e := range s.kase.Evidence {
+		if e.Traits.First && s.kase.Now.Sub(e.At) <= enrolFresh {
+			return
+		}
+	}
+	k := s.kase
+	k.Requirement.Fresh = enrolFresh
+	for _, f := range h.factors {
+		if f.Traits().First && !slices.ContainsFunc(k.Has, func(a authn.Authenticator) bool { return a.Kind == f.Kind() }) {
+			k.Has = append(slices.Clone(k.Has), authn.Authenticator{Kind: f.Kind(), Traits: f.Traits()})
+		}
+	}
+	if again := policy.Decide(k); again.Step == policy.StepProve {
+		s.verdict = again
+	}
+}
+
+// fault names the cause of a denial, with the facts that its words use.
+func (h *Hall) fault(t *transaction.Transaction, s *sight) *authn.Fault {
+	f := authn.NewFault(s.verdict.Cause, "kind", string(s.zone.Kind))
+	if s.account.ID != "" {
+		f.Facts["user"] = s.account.UserName
+		_, since := s.account.Standing(s.kase.Now)
+		if !since.IsZero() {
+			f.Facts["since"] = since.Format(time.RFC3339)
+		}
+		f.Facts["why"] = s.account.StateWhy
+	}
+	return f
+}

@@ -1,0 +1,151 @@
+package login
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"seimon/internal/authn"
+	"seimon/internal/diagnosis"
+	"seimon/internal/directory"
+	"seimon/internal/factor"
+	"seimon/internal/lang"
+	"seimon/internal/login/transaction"
+	"seimon/internal/rp"
+	"seimon/internal/store"
+	"seimon/internal/web"
+)
+
+// Failed is the one table from errors to the page that a person sees. It reports
+// false for what is not its own, which ends as a calm page with the request id.
+func (h *Hall) Failed(w http.ResponseWriter, r *http.Request, err error) bool {
+	var late *errWaitedTooLong
+	var t *transaction.Transaction
+	var fault *authn.Fault
+	status := http.StatusBadRequest
+	switch {
+	case errors.As(err, &late):
+		t, fault, status = late.t, authn.NewFault("B1.expired"), http.StatusGone
+		if !late.t.Done.IsZero() {
+			fault = authn.NewFault("B2.done")
+		}
+	case errors.Is(err, transaction.ErrNone):
+		fault, status = authn.NewFault("B1.expired"), http.StatusGone
+	case errors.Is(err, errNoCookie):
+		fault = authn.NewFault("B1.cookies")
+	case errors.Is(err, errOtherBrowser):
+		fault = authn.NewFault("B2.browser")
+	case errors.Is(err, rp.ErrNone):
+		fault = authn.NewFault("R3.unknown")
+	default:
+		if fault = authn.AsFault(err); fault == nil {
+			return false
+		}
+	}
+	return h.trouble(w, r, status, t, fault) == nil
+}
+
+// trouble shows a failure that ends the way it came by: cause, next step, support code.
+func (h *Hall) trouble(w http.ResponseWriter, r *http.Request, status int, t *transaction.Transaction, fault *authn.Fault) error {
+	a := diagnosis.Advise(printer(r), fault, diagnosis.Context{HelpURL: h.helpURL, Now: h.db.Now()})
+	page := web.Trouble{Status: status, Cause: a.Cause, Next: a.Next}
+	for _, x := range a.Actions {
+		page.Actions = append(page.Actions, web.Action{Label: x.Label, URL: x.Path})
+	}
+	if t != nil {
+		page.Support = t.Support
+		h.wayOn(r, t, &page)
+	}
+	return h.site.Trouble(w, r, page)
+}
+
+// wayOn leads from a sign-in that is over to where the person wanted to go.
+func (h *Hall) wayOn(r *http.Request, t *transaction.Transaction, page *web.Trouble) {
+	var party rp.Party
+	err := h.db.Read(r.Context(), func(tx *store.Tx) (err error) {
+		party, err = h.parties.Get(tx, t.Ask.Party)
+		return err
+	})
+	if err != nil {
+		return
+	}
+	p := printer(r)
+	page.Party = Badge(party, p.Tag())
+	if t.Done.IsZero() {
+		page.Actions = append([]web.Action{{Label: p.T("login.again"), URL: h.path(t) + "/again"}}, page.Actions...)
+		return
+	}
+	if party.HomeURL != "" {
+		page.Actions = append([]web.Action{{
+			Label: p.T("login.goto", "service", PartyName(party, p.Tag())), URL: party.HomeURL,
+		}}, page.Actions...)
+	}
+}
+
+// bare is the sign-in page without a service: a bookmark, or the host name typed in.
+func (h *Hall) bare(w http.ResponseWriter, r *http.Request) error {
+	http.Redirect(w, r, "/portal", http.StatusSeeOther)
+	return nil
+}
+
+// profile is what factors may know of the person.
+func profile(s *sight) factor.Profile {
+	n := s.person.Name
+	p := factor.Profile{
+		Names: []string{n.Family, n.Given, n.FamilyKana, n.GivenKana, n.FamilyLatin, n.GivenLatin},
+		Kind:  s.account.Kind,
+	}
+	for _, a := range []factor.Address{
+		{Use: string(directory.UseNotify), Address: s.person.Notify, Verified: s.person.NotifyVerified},
+		{Use: string(directory.UseMail), Address: s.person.Mail, Verified: s.person.MailVerified},
+		{Use: string(directory.UseRecovery), Address: s.person.Recovery, Verified: s.person.RecoveryVerified},
+	} {
+		if a.Address != "" {
+			p.Addresses = append(p.Addresses, a)
+		}
+	}
+	return p
+}
+
+// inLanguage shows a page in the language that the service asked for, unless the
+// person chose one.
+func inLanguage(r *http.Request, t *transaction.Transaction) *http.Request {
+	return PreferLanguage(r, t.Ask.Lang)
+}
+
+// PreferLanguage shows a page in the first of the languages asked for that we
+// speak, unless the person chose one.
+func PreferLanguage(r *http.Request, tags []string) *http.Request {
+	if len(tags) == 0 {
+		return r
+	}
+	for _, t := range tags {
+		base, _, _ := strings.Cut(strings.ToLower(t), "-")
+		if base == string(lang.JA) || base == string(lang.EN) {
+			return web.WithLang(r, lang.Tag(base))
+		}
+	}
+	return r
+}
+
+// Origins gives the origin of an address, for the page's form-action.
+func Origins(address string) []string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return nil
+	}
+	return []string{u.Scheme + "://" + u.Host}
+}
+
+// noticeAddress is where notices for a person go: the address for notices, or
+// the mail address, whichever was verified.
+func noticeAddress(p directory.Person) string {
+	if p.Notify != "" && !p.NotifyVerified.IsZero() {
+		return p.Notify
+	}
+	if !p.MailVerified.IsZero() {
+		return p.Mail
+	}
+	return ""
+}

@@ -1,0 +1,236 @@
+package login
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strings"
+
+	"seimon/internal/authn"
+	"seimon/internal/diagnosis"
+	"seimon/internal/factor"
+	"seimon/internal/lang"
+	"seimon/internal/login/transaction"
+	"seimon/internal/policy"
+	"seimon/internal/rp"
+	"seimon/internal/web"
+)
+
+func printer(r *http.Request) lang.Printer { return web.Lang(r) }
+
+// stepPage is what every page of a sign-in shows around its fields.
+type stepPage struct {
+	Action   string // where the form goes
+	Pass     string
+	Kind     authn.Kind
+	Title    string // message id of the heading
+	Button   string // message id of the primary button
+	Template string // of the factor's fields
+	Data     any
+	Problem  *diagnosis.Advice
+	Support  string
+	Ways     []way
+	Trust    string // length of trust in words; empty when this browser may not be trusted
+	Auto     bool
+	Who      string
+	Service  string
+
+	// Of single steps.
+	UserName  string
+	Agreement []string // paragraphs
+	Version   string
+	Items     []consentItem
+}
+
+// way is another factor that would do.
+type way struct {
+	Kind authn.Kind
+	Path string
+}
+
+// consentItem is one attribute that a service asks for.
+type consentItem struct {
+	Attribute string
+	Name      string
+	Values    []string
+	Required  bool
+	Chosen    bool
+}
+
+// page shows the present step of a transaction, with what went wrong if anything did.
+func (h *Hall) page(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, s *sight, fault *authn.Fault) error {
+	r = inLanguage(r, t)
+	p := &stepPage{
+		Action: h.path(t), Pass: h.shelf.Pass(t, s.verdict.Step), Support: t.Support,
+		Who: t.Typed, Service: PartyName(s.party, printer(r).Tag()),
+	}
+	if t.Subject.UserName != "" && len(s.kase.Evidence) > 0 {
+		p.Who = t.Subject.UserName
+	}
+	if fault != nil {
+		p.Problem = h.advice(r, s, fault)
+	}
+	view := web.View{Data: p, Party: Badge(s.party, printer(r).Tag()), Support: t.Support, Status: http.StatusOK, FormAction: t.Ask.Origins, Focus: true}
+	if fault != nil {
+		view.Status = http.StatusUnprocessableEntity
+	}
+	var err error
+	switch s.verdict.Step {
+	case policy.StepIdentify:
+		p.UserName = t.Ask.Hint
+		view.Template, view.Title = "login.identify", "login.identify.title"
+	case policy.StepProve:
+		view.Template = "login.prove"
+		err = h.provePage(r, t, s, p)
+	case policy.StepEnroll, policy.StepChange:
+		view.Template = "login.enroll"
+		err = h.enrollPage(r, t, s, p)
+	case policy.StepAgree:
+		view.Template, view.Title = "login.agree", "login.agree.title"
+		p.Version, p.Agreement = agreement(s.doc, printer(r).Tag())
+	case policy.StepConsent:
+		view.Template, view.Title = "login.consent", "login.consent.title"
+		p.Items = items(printer(r), s.released)
+	default:
+		return h.denied(w, r, t, s)
+	}
+	if f := authn.AsFault(err); f != nil {
+		// The factor cannot ask its question; the page says why and offers the other ways.
+		p.Problem, view.Status = h.advice(r, s, f), http.StatusUnprocessableEntity
+	} else if err != nil {
+		return err
+	}
+	if view.Title == "" {
+		view.Title = cmp.Or(p.Title, "login.stuck.title")
+	}
+	return h.site.Render(w, r, view)
+}
+
+// pick chooses the factor to show: what the person picked, then what they used
+// last, then the first that would do.
+func pick(t *transaction.Transaction, s *sight) authn.Kind {
+	kinds := s.verdict.Kinds
+	for _, k := range []authn.Kind{t.Way, s.account.LastFactor} {
+		if slices.Contains(kinds, k) {
+			return k
+		}
+	}
+	if len(kinds) == 0 {
+		return ""
+	}
+	return kinds[0]
+}
+
+func (h *Hall) provePage(r *http.Request, t *transaction.Transaction, s *sight, p *stepPage) error {
+	p.Kind = pick(t, s)
+	p.Ways = h.ways(t, s, p.Kind)
+	if s.kase.Requirement.TrustedBrowser && len(s.kase.Evidence) > 0 && s.kase.Requirement.SecondStep() {
+		p.Trust = printer(r).Span(s.doc.TrustFor())
+	}
+	f := h.factors.Of(p.Kind)
+	at := h.attempt(t, s, p.Kind, r)
+	prompt, err := f.Challenge(r.Context(), at)
+	if err != nil {
+		return err
+	}
+	return h.frame(r, t, p, prompt)
+}
+
+func (h *Hall) enrollPage(r *http.Request, t *transaction.Transaction, s *sight, p *stepPage) error {
+	p.Kind = pick(t, s)
+	if s.verdict.Step == policy.StepChange {
+		p.Kind = t.MustChange
+		if p.Problem == nil {
+			p.Problem = h.advice(r, s, authn.NewFault(t.MustCode))
+		}
+	} else if p.Problem == nil {
+		p.Problem = h.advice(r, s, h.fault(t, s))
+	}
+	p.Ways = h.ways(t, s, p.Kind)
+	e, ok := h.factors.Of(p.Kind).(factor.Enroller)
+	if !ok {
+		return authn.NewFault("R1")
+	}
+	prompt, err := e.Begin(r.Context(), h.attempt(t, s, p.Kind, r))
+	if err != nil {
+		return err
+	}
+	return h.frame(r, t, p, prompt)
+}
+
+func (h *Hall) ways(t *transaction.Transaction, s *sight, shown authn.Kind) []way {
+	var out []way
+	for _, k := range another(s.verdict.Kinds, shown) {
+		out = append(out, way{Kind: k, Path: h.path(t) + "?way=" + string(k)})
+	}
+	return out
+}
+
+// frame puts a factor's fields into the page and keeps the factor's notes.
+func (h *Hall) frame(r *http.Request, t *transaction.Transaction, p *stepPage, prompt factor.Prompt) error {
+	p.Title, p.Button, p.Auto = prompt.Title, prompt.Button, prompt.Auto
+	p.Template, p.Data = prompt.Template, prompt.Data
+	return h.keepNotes(r.Context(), t)
+}
+
+func (h *Hall) denied(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, s *sight) error {
+	fault := h.fault(t, s)
+	a := h.advice(r, s, fault)
+	return h.site.Render(w, r, web.View{
+		Template: "login.denied", Title: "login.denied.title", Status: http.StatusForbidden, Support: t.Support,
+		Party: Badge(s.party, printer(r).Tag()), FormAction: t.Ask.Origins, Focus: true,
+		Data: &stepPage{
+			Action: h.path(t), Pass: h.shelf.Pass(t, s.verdict.Step), Problem: a, Support: t.Support,
+			Who: t.Subject.UserName, Service: PartyName(s.party, printer(r).Tag()),
+		},
+	})
+}
+
+// advice puts a fault into words: all that helps once the first factor was
+// proved, and nothing about the account before.
+func (h *Hall) advice(r *http.Request, s *sight, f *authn.Fault) *diagnosis.Advice {
+	tag := printer(r).Tag()
+	a := diagnosis.Advise(printer(r), f, diagnosis.Context{
+		Proved: len(s.kase.Evidence) > 0, HelpURL: h.helpURL, Now: s.kase.Now,
+		Facts: map[string]string{
+			"service": PartyName(s.party, tag), "address": s.visit.client.Addr.String(),
+			"zone": s.doc.ZoneLabel(s.zone.Name, string(tag)), "user": s.account.UserName,
+		},
+	})
+	return &a
+}
+
+func items(p lang.Printer, r rp.Released) []consentItem {
+	var out []consentItem
+	for _, i := range r.Items {
+		name := i.Attribute
+		if id := "rp.attribute." + i.Attribute; p.Has(id) {
+			name = p.T(id)
+		}
+		out = append(out, consentItem{i.Attribute, name, i.Values, i.Required, i.Chosen})
+	}
+	return out
+}
+
+func agreement(doc *policy.Document, tag lang.Tag) (version string, paragraphs []string) {
+	version, ja, en := doc.Agreement()
+	if tag == lang.JA {
+		en = ja
+	}
+	return version, strings.Split(strings.TrimSpace(en), "\n\n")
+}
+
+// PartyName is the name of a service in a language, or the best there is.
+func PartyName(p rp.Party, tag lang.Tag) string {
+	for _, t := range []lang.Tag{tag, lang.EN, lang.JA} {
+		if n := p.Names[t]; n != "" {
+			return n
+		}
+	}
+	return p.ID
+}
+
+// Badge is how a page shows the service that the person is going to.
+func Badge(p rp.Party, tag lang.Tag) *web.Party {
+	return &web.Party{Name: PartyName(p, tag), LogoURL: p.LogoURL}
+}

@@ -1,0 +1,212 @@
+package signout
+
+import (
+	"embed"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/http"
+
+	"seimon/internal/audit"
+	"seimon/internal/lang"
+	"seimon/internal/login"
+	"seimon/internal/rp"
+	"seimon/internal/session"
+	"seimon/internal/store"
+	"seimon/internal/web"
+)
+
+//go:embed words
+var words embed.FS
+
+//go:embed templates
+var templates embed.FS
+
+// Words is what the pages around signing out say.
+func Words() lang.Source { return lang.Source{Room: "login/signout", Files: words} }
+
+// Sealer keeps the question behind a form from being changed.
+type Sealer interface {
+	Seal(context string, plain []byte) []byte
+	Unseal(context string, sealed []byte) ([]byte, error)
+}
+
+// Rooms are the rooms that signing out needs.
+type Rooms struct {
+	DB       *store.DB
+	Site     *web.Site
+	Sessions *session.Keeper
+	Parties  *rp.Book
+	Audit    *audit.Log
+	Ring     Sealer
+	Hall     *login.Hall
+}
+
+// Exit ends sessions at the wish of people and services.
+type Exit struct {
+	db       *store.DB
+	site     *web.Site
+	sessions *session.Keeper
+	parties  *rp.Book
+	audit    *audit.Log
+	ring     Sealer
+	hall     *login.Hall
+}
+
+// New mounts the pages around signing out.
+func New(r Rooms) (*Exit, error) {
+	x := &Exit{db: r.DB, site: r.Site, sessions: r.Sessions, parties: r.Parties, audit: r.Audit, ring: r.Ring, hall: r.Hall}
+	pages, err := fs.Sub(templates, "templates")
+	if err != nil {
+		return nil, err
+	}
+	if err := x.site.Templates(pages); err != nil {
+		return nil, err
+	}
+	x.site.Page("GET /signout", x.askSignOut)
+	x.site.Page("POST /signout", x.doSignOut)
+	return x, nil
+}
+
+// SignOut ends the session at once when the service named it, and otherwise asks
+// the person, so that no foreign page can sign somebody out unasked.
+func (x *Exit) SignOut(w http.ResponseWriter, r *http.Request, a login.SignOutAsk) error {
+	r = login.PreferLanguage(r, a.Lang)
+	current, err := x.hall.Current(r)
+	if errors.Is(err, session.ErrNone) {
+		return x.signedOut(w, r, a, nil)
+	}
+	if err != nil {
+		return err
+	}
+	if a.Session == current.ID {
+		return x.endSession(w, r, a, current)
+	}
+	return x.confirmSignOut(w, r, a, current)
+}
+
+const sealSignOut = "signout:"
+
+// signOutPage is the data of the pages around signing out.
+type signOutPage struct {
+	Ask     string
+	Who     string
+	Service string
+	Return  string
+	Visited []string
+	Home    string
+}
+
+func (x *Exit) confirmSignOut(w http.ResponseWriter, r *http.Request, a login.SignOutAsk, current session.Session) error {
+	raw, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	p := &signOutPage{
+		Ask: base64.RawURLEncoding.EncodeToString(x.ring.Seal(sealSignOut+current.ID, raw)),
+		Who: current.Subject.UserName,
+	}
+	var party *web.Party
+	err = x.db.Read(r.Context(), func(tx *store.Tx) error {
+		p.Visited, err = x.visited(tx, r, current.ID)
+		if err != nil || a.Party == "" {
+			return err
+		}
+		asker, err := x.parties.Get(tx, a.Party)
+		if err == nil {
+			party = login.Badge(asker, web.Lang(r).Tag())
+		}
+		if errors.Is(err, rp.ErrNone) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return x.site.Render(w, r, web.View{
+		Template: "signout.ask", Title: "signout.title", Data: p, Who: current.Subject.UserName,
+		Party: party, FormAction: login.Origins(a.Return), Focus: true,
+	})
+}
+
+// visited names the services that this session was used for.
+func (x *Exit) visited(tx *store.Tx, r *http.Request, sid string) ([]string, error) {
+	visits, err := x.sessions.Visits(tx, sid)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, v := range visits {
+		p, err := x.parties.Get(tx, v.Party)
+		if errors.Is(err, rp.ErrNone) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, login.PartyName(p, web.Lang(r).Tag()))
+	}
+	return out, nil
+}
+
+// askSignOut is the person's own wish to sign out (GET /signout).
+func (x *Exit) askSignOut(w http.ResponseWriter, r *http.Request) error {
+	return x.SignOut(w, r, login.SignOutAsk{})
+}
+
+// doSignOut is the person's yes. The form only fits the session it was made for.
+func (x *Exit) doSignOut(w http.ResponseWriter, r *http.Request) error {
+	current, err := x.hall.Current(r)
+	if errors.Is(err, session.ErrNone) {
+		return x.signedOut(w, r, login.SignOutAsk{}, nil)
+	}
+	if err != nil {
+		return err
+	}
+	var a login.SignOutAsk
+	sealed, err := base64.RawURLEncoding.DecodeString(r.PostFormValue("ask"))
+	if err == nil {
+		var raw []byte
+		if raw, err = x.ring.Unseal(sealSignOut+current.ID, sealed); err == nil {
+			err = json.Unmarshal(raw, &a)
+		}
+	}
+	if err != nil {
+		return x.confirmSignOut(w, r, login.SignOutAsk{}, current)
+	}
+	return x.endSession(w, r, a, current)
+}
+
+func (x *Exit) endSession(w http.ResponseWriter, r *http.Request, a login.SignOutAsk, current session.Session) error {
+	var visited []string
+	err := x.db.Write(r.Context(), func(tx *store.Tx) (err error) {
+		if visited, err = x.visited(tx, r, current.ID); err != nil {
+			return err
+		}
+		err = x.audit.Append(tx, audit.Event{
+			Type: "session.ended", Account: current.Subject.Account, Actor: string(current.Subject.Account),
+			Session: current.ID, Party: a.Party, Address: web.ClientOf(r).Addr.String(), Facts: map[string]string{"why": "signout"},
+		})
+		if err != nil {
+			return err
+		}
+		return x.sessions.End(tx, current.ID, "signout")
+	})
+	if err != nil {
+		return err
+	}
+	web.ClearCookie(w, login.SessionCookie)
+	return x.signedOut(w, r, a, visited)
+}
+
+func (x *Exit) signedOut(w http.ResponseWriter, r *http.Request, a login.SignOutAsk, visited []string) error {
+	if a.Return != "" {
+		http.Redirect(w, r, a.Return, http.StatusSeeOther)
+		return nil
+	}
+	return x.site.Render(w, r, web.View{
+		Template: "signout.done", Title: "signout.done.title", Focus: true, Data: &signOutPage{Visited: visited},
+	})
+}

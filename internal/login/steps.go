@@ -1,0 +1,249 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
+
+	"seimon/internal/authn"
+	"seimon/internal/directory"
+	"seimon/internal/factor"
+	"seimon/internal/login/transaction"
+	"seimon/internal/policy"
+	"seimon/internal/store"
+	"seimon/internal/throttle"
+)
+
+// wayConsented marks that consent asked for anew was given in this transaction.
+const wayConsented authn.Kind = "consented"
+
+// maxTyped bounds a user name as typed, in bytes.
+const maxTyped = 320
+
+// identify takes the user name. Whether it exists changes nothing that can be seen.
+func (h *Hall) identify(w http.ResponseWriter, r *http.Request) error {
+	typed := strings.TrimSpace(norm.NFKC.String(r.PostForm.Get("username")))
+	if typed == "" || len(typed) > maxTyped {
+		http.Redirect(w, r, "/login/"+r.PathValue("id"), http.StatusSeeOther)
+		return nil
+	}
+	return h.then(w, r, func(tx *store.Tx, t *transaction.Transaction) error {
+		t.Typed, t.Subject = typed, authn.Subject{}
+		account, _, err := h.people.ByUserName(tx, typed)
+		if err == nil {
+			t.Subject = authn.Subject{Person: account.Person, Account: account.ID, UserName: account.UserName}
+		}
+		t.Step()
+		return ignoreNone(err)
+	})
+}
+
+// prove takes an answer to a factor: the try is counted first, verified outside
+// any transaction, and made final together with evidence, audit and, when nothing
+// else is missing, the whole end of the sign-in.
+func (h *Hall) prove(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, v visit) error {
+	s, err := h.survey(r.Context(), t, v)
+	if err != nil {
+		return err
+	}
+	kind := authn.Kind(r.PostForm.Get("kind"))
+	f := h.factors.Of(kind)
+	if f == nil || s.verdict.Step != policy.StepProve || !slices.Contains(s.verdict.Kinds, kind) {
+		http.Redirect(w, r, h.path(t), http.StatusSeeOther)
+		return nil
+	}
+	at := h.attempt(t, s, kind, r)
+	try := h.try(t, s, kind)
+	if !r.PostForm.Has(factor.FieldAgain) {
+		err = h.db.Write(r.Context(), func(tx *store.Tx) error { return h.throttle.Begin(tx, try) })
+		if err != nil {
+			return h.refused(w, r, t, s, kind, err)
+		}
+	}
+	verified, err := f.Verify(r.Context(), at, factor.Answer{Form: r.PostForm})
+	if errors.Is(err, factor.ErrMore) {
+		return h.more(w, r, t, kind)
+	}
+	if err == nil && r.PostForm.Has(factor.FieldAgain) {
+		err = authn.NewFault("B2") // an uncounted answer is never a proof
+	}
+	if err != nil {
+		return h.refused(w, r, t, s, kind, err)
+	}
+	trust := r.PostForm.Get("trust") == "1"
+	err = h.then(w, r, func(tx *store.Tx, t *transaction.Transaction) error {
+		if err := verified.Commit(tx); err != nil {
+			return err
+		}
+		if err := h.throttle.Succeed(tx, try); err != nil {
+			return err
+		}
+		t.Prove(verified.Evidence)
+		t.Memory[kind] = nil
+		t.Trust = t.Trust || trust
+		t.Way = ""
+		if verified.MustChange != "" {
+			t.MustChange, t.MustCode = kind, verified.MustChange
+		}
+		t.Step()
+		return h.note(tx, t, s, "signin.proved", withFacts(kind, "", verified.Facts))
+	})
+	if authn.AsFault(err) != nil {
+		return h.refused(w, r, t, s, kind, err)
+	}
+	return err
+}
+
+// more goes on to a factor's next question: post, redirect, get.
+func (h *Hall) more(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, kind authn.Kind) error {
+	if err := h.keepNotes(r.Context(), t); err != nil {
+		return err
+	}
+	http.Redirect(w, r, h.path(t)+"?way="+string(kind), http.StatusSeeOther)
+	return nil
+}
+
+// refused puts a wrong answer on record and shows the step again with its cause.
+func (h *Hall) refused(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, s *sight, kind authn.Kind, err error) error {
+	fault := authn.AsFault(err)
+	if fault == nil {
+		return err
+	}
+	werr := h.db.Write(r.Context(), func(tx *store.Tx) error {
+		left, err := h.throttle.Left(tx, h.try(t, s, kind))
+		if err != nil {
+			return err
+		}
+		if fault.Facts == nil {
+			fault.Facts = map[string]string{}
+		}
+		fault.Facts["tries"] = itoa(left)
+		return h.note(tx, t, s, "signin.failed", withFacts(kind, fault.Code, fault.Facts))
+	})
+	if werr != nil {
+		return werr
+	}
+	return h.page(w, r, t, s, fault)
+}
+
+// try names an attempt for the throttle. An unknown user name is counted under
+// what was typed, so that it locks exactly as a known one does.
+func (h *Hall) try(t *transaction.Transaction, s *sight, kind authn.Kind) throttle.Try {
+	who := string(t.Subject.Account)
+	if who == "" {
+		who = "name:" + hexed(h.ring.MAC("login.name", []byte(directory.Key(t.Typed))))
+	}
+	return throttle.Try{Who: who, Factor: kind, Source: s.visit.client.Addr, Known: s.known}
+}
+
+// survey looks at a transaction without moving it.
+func (h *Hall) survey(ctx context.Context, t *transaction.Transaction, v visit) (s *sight, err error) {
+	err = h.db.Read(ctx, func(tx *store.Tx) error {
+		if s, err = h.look(tx, t, v); err != nil || s.browser.ID == "" || t.Subject.Account == "" {
+			return err
+		}
+		s.known, err = h.sessions.Known(tx, s.browser.ID, t.Subject.Account)
+		return err
+	})
+	return s, err
+}
+
+// enroll takes the answer to an enrolment or a change that the sign-in asked for.
+func (h *Hall) enroll(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, v visit, step policy.Step) error {
+	s, err := h.survey(r.Context(), t, v)
+	if err != nil {
+		return err
+	}
+	kind := authn.Kind(r.PostForm.Get("kind"))
+	e, ok := h.factors.Of(kind).(factor.Enroller)
+	allowed := slices.Contains(s.verdict.Kinds, kind) || step == policy.StepChange && kind == t.MustChange
+	if !ok || s.verdict.Step != step || !allowed {
+		http.Redirect(w, r, h.path(t), http.StatusSeeOther)
+		return nil
+	}
+	done, err := e.Finish(r.Context(), h.attempt(t, s, kind, r), factor.Answer{Form: r.PostForm})
+	if errors.Is(err, factor.ErrMore) {
+		return h.more(w, r, t, kind)
+	}
+	if fault := authn.AsFault(err); fault != nil {
+		return h.refused(w, r, t, s, kind, fault)
+	}
+	if err != nil {
+		return err
+	}
+	event := map[policy.Step]string{policy.StepEnroll: "factor.added", policy.StepChange: "factor.changed"}[step]
+	err = h.then(w, r, func(tx *store.Tx, t *transaction.Transaction) error {
+		if err := done.Commit(tx); err != nil {
+			return err
+		}
+		if done.Evidence != nil {
+			t.Prove(*done.Evidence)
+		}
+		t.Memory[kind], t.Way = nil, ""
+		if step == policy.StepChange {
+			t.MustChange, t.MustCode = "", ""
+		}
+		t.Step()
+		if err := h.tell(tx, t, s, "login.mail."+event, map[string]string{"kind": h.words.In(s.person.Lang).T(string(kind) + ".name"), "label": done.Binding.Label}); err != nil {
+			return err
+		}
+		return h.note(tx, t, s, event, withFacts(kind, "", map[string]string{"label": done.Binding.Label}))
+	})
+	if fault := authn.AsFault(err); fault != nil {
+		return h.refused(w, r, t, s, kind, fault)
+	}
+	return err
+}
+
+// agree takes the person's yes to the university's agreement.
+func (h *Hall) agree(w http.ResponseWriter, r *http.Request) error {
+	if r.PostForm.Get("agree") != "1" {
+		http.Redirect(w, r, "/login/"+r.PathValue("id"), http.StatusSeeOther)
+		return nil
+	}
+	version := r.PostForm.Get("version")
+	return h.then(w, r, func(tx *store.Tx, t *transaction.Transaction) error {
+		t.Step()
+		return h.people.Agree(tx, t.Subject.Account, version)
+	})
+}
+
+// consent takes the person's choice of what the service may be told.
+func (h *Hall) consent(w http.ResponseWriter, r *http.Request) error {
+	chosen := r.PostForm["attribute"]
+	v := seen(r)
+	return h.then(w, r, func(tx *store.Tx, t *transaction.Transaction) error {
+		s, err := h.look(tx, t, v)
+		if err != nil {
+			return err
+		}
+		if s.verdict.Step != policy.StepConsent {
+			return nil
+		}
+		t.Way = wayConsented
+		t.Step()
+		return h.parties.Consent(tx, s.party, t.Subject.Account, chosen, s.released.Items)
+	})
+}
+
+// ignoreNone drops the error that says there is no such account.
+func ignoreNone(err error) error {
+	if errors.Is(err, directory.ErrNone) {
+		return nil
+	}
+	return err
+}
+
+func withFacts(kind authn.Kind, code authn.Code, facts map[string]string) map[string]string {
+	out := map[string]string{"factor": string(kind)}
+	if code != "" {
+		out["code"] = string(code)
+	}
+	maps.Copy(out, facts)
+	return out
+}

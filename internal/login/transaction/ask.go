@@ -1,0 +1,32 @@
+package transaction
+
+import (
+	"time"
+
+	"seimon/internal/authn"
+)
+
+// Ask is what a front wants from the hall.
+type Ask struct {
+	Front   string
+	Party   string // id of the relying party
+	Request []byte // the front's own state; sealed while the person signs in
+
+	Want    authn.Requirement // on top of the rule, from acr_values and the like
+	Force   bool              // earlier evidence does not count (prompt=login, ForceAuthn)
+	Passive bool              // no page may be shown (prompt=none, IsPassive)
+	// Reconsent asks for consent even when it was given (prompt=consent).
+	Reconsent bool
+	// Pick lets the person choose the account again (prompt=select_account).
+	Pick bool
+	// MaxAge bounds the age of the evidence when HasMaxAge is set; zero then means now.
+	MaxAge    time.Duration
+	HasMaxAge bool
+	Hint      string          // user name to fill in
+	Subject   authn.AccountID // when set, only this account will do (id_token_hint)
+	Lang      []string        // languages asked for, best first (ui_locales)
+	// Origins are where the answer may send the browser; the page's form may lead there.
+	Origins []string
+	// Attributes limits what is released to these names; nil means all that the party is granted.
+	Attributes []string
+}

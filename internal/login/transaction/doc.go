@@ -1,0 +1,7 @@
+// Package transaction keeps the sign-ins that are under way: one row for each tab.
+//
+// It owns the row (what was asked, what was proved so far, what each factor noted
+// for itself; the private parts sealed), its life, and the passes that bind an
+// answer to one step of it. It does not own what the next step is: the hall
+// (login) asks policy.
+package transaction
