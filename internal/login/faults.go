@@ -4,13 +4,9 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"seimon/internal/authn"
 	"seimon/internal/diagnosis"
-	"seimon/internal/directory"
-	"seimon/internal/factor"
-	"seimon/internal/lang"
 	"seimon/internal/login/transaction"
 	"seimon/internal/rp"
 	"seimon/internal/store"
@@ -78,7 +74,7 @@ func (h *Hall) wayOn(r *http.Request, t *transaction.Transaction, page *web.Trou
 	}
 	if party.HomeURL != "" {
 		page.Actions = append([]web.Action{{
-			Label: p.T("login.goto", "service", PartyName(party, p.Tag())), URL: party.HomeURL,
+			Label: p.T("login.goto", "service", party.Name(p.Tag())), URL: party.HomeURL,
 		}}, page.Actions...)
 	}
 }
@@ -89,46 +85,6 @@ func (h *Hall) bare(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// profile is what factors may know of the person.
-func profile(s *sight) factor.Profile {
-	n := s.person.Name
-	p := factor.Profile{
-		Names: []string{n.Family, n.Given, n.FamilyKana, n.GivenKana, n.FamilyLatin, n.GivenLatin},
-		Kind:  s.account.Kind,
-	}
-	for _, a := range []factor.Address{
-		{Use: string(directory.UseNotify), Address: s.person.Notify, Verified: s.person.NotifyVerified},
-		{Use: string(directory.UseMail), Address: s.person.Mail, Verified: s.person.MailVerified},
-		{Use: string(directory.UseRecovery), Address: s.person.Recovery, Verified: s.person.RecoveryVerified},
-	} {
-		if a.Address != "" {
-			p.Addresses = append(p.Addresses, a)
-		}
-	}
-	return p
-}
-
-// inLanguage shows a page in the language that the service asked for, unless the
-// person chose one.
-func inLanguage(r *http.Request, t *transaction.Transaction) *http.Request {
-	return PreferLanguage(r, t.Ask.Lang)
-}
-
-// PreferLanguage shows a page in the first of the languages asked for that we
-// speak, unless the person chose one.
-func PreferLanguage(r *http.Request, tags []string) *http.Request {
-	if len(tags) == 0 {
-		return r
-	}
-	for _, t := range tags {
-		base, _, _ := strings.Cut(strings.ToLower(t), "-")
-		if base == string(lang.JA) || base == string(lang.EN) {
-			return web.WithLang(r, lang.Tag(base))
-		}
-	}
-	return r
-}
-
 // Origins gives the origin of an address, for the page's form-action.
 func Origins(address string) []string {
 	u, err := url.Parse(address)
@@ -136,16 +92,4 @@ func Origins(address string) []string {
 		return nil
 	}
 	return []string{u.Scheme + "://" + u.Host}
-}
-
-// noticeAddress is where notices for a person go: the address for notices, or
-// the mail address, whichever was verified.
-func noticeAddress(p directory.Person) string {
-	if p.Notify != "" && !p.NotifyVerified.IsZero() {
-		return p.Notify
-	}
-	if !p.MailVerified.IsZero() {
-		return p.Mail
-	}
-	return ""
 }

@@ -120,7 +120,7 @@ func (h *Hall) welcome(tx *store.Tx, t *transaction.Transaction, s *sight) error
 	}
 	if s.person.Notices == directory.NoticeEvery || first {
 		return h.tell(tx, t, s, "login.mail.signin", map[string]string{
-			"service": PartyName(s.party, s.person.Lang), "address": s.session.Address, "device": s.session.Agent,
+			"service": s.party.Name(s.person.Lang), "address": s.session.Address, "device": s.session.Agent,
 		})
 	}
 	return nil
@@ -128,7 +128,7 @@ func (h *Hall) welcome(tx *store.Tx, t *transaction.Transaction, s *sight) error
 
 // tell sends a notice to the owner of the account, when there is an address to send it to.
 func (h *Hall) tell(tx *store.Tx, t *transaction.Transaction, s *sight, template string, facts map[string]string) error {
-	to := noticeAddress(s.person)
+	to := s.person.NoticeAddress()
 	if to == "" {
 		return nil
 	}

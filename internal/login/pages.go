@@ -59,10 +59,10 @@ type consentItem struct {
 
 // page shows the present step of a transaction, with what went wrong if anything did.
 func (h *Hall) page(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, s *sight, fault *authn.Fault) error {
-	r = inLanguage(r, t)
+	r = web.Prefer(r, t.Ask.Lang)
 	p := &stepPage{
 		Action: h.path(t), Pass: h.shelf.Pass(t, s.verdict.Step), Support: t.Support,
-		Who: t.Typed, Service: PartyName(s.party, printer(r).Tag()),
+		Who: t.Typed, Service: s.party.Name(printer(r).Tag()),
 	}
 	if t.Subject.UserName != "" && len(s.kase.Evidence) > 0 {
 		p.Who = t.Subject.UserName
@@ -181,7 +181,7 @@ func (h *Hall) denied(w http.ResponseWriter, r *http.Request, t *transaction.Tra
 		Party: Badge(s.party, printer(r).Tag()), FormAction: t.Ask.Origins, Focus: true,
 		Data: &stepPage{
 			Action: h.path(t), Pass: h.shelf.Pass(t, s.verdict.Step), Problem: a, Support: t.Support,
-			Who: t.Subject.UserName, Service: PartyName(s.party, printer(r).Tag()),
+			Who: t.Subject.UserName, Service: s.party.Name(printer(r).Tag()),
 		},
 	})
 }
@@ -193,7 +193,7 @@ func (h *Hall) advice(r *http.Request, s *sight, f *authn.Fault) *diagnosis.Advi
 	a := diagnosis.Advise(printer(r), f, diagnosis.Context{
 		Proved: len(s.kase.Evidence) > 0, HelpURL: h.helpURL, Now: s.kase.Now,
 		Facts: map[string]string{
-			"service": PartyName(s.party, tag), "address": s.visit.client.Addr.String(),
+			"service": s.party.Name(tag), "address": s.visit.client.Addr.String(),
 			"zone": s.doc.ZoneLabel(s.zone.Name, string(tag)), "user": s.account.UserName,
 		},
 	})
@@ -220,17 +220,7 @@ func agreement(doc *policy.Document, tag lang.Tag) (version string, paragraphs [
 	return version, strings.Split(strings.TrimSpace(en), "\n\n")
 }
 
-// PartyName is the name of a service in a language, or the best there is.
-func PartyName(p rp.Party, tag lang.Tag) string {
-	for _, t := range []lang.Tag{tag, lang.EN, lang.JA} {
-		if n := p.Names[t]; n != "" {
-			return n
-		}
-	}
-	return p.ID
-}
-
 // Badge is how a page shows the service that the person is going to.
 func Badge(p rp.Party, tag lang.Tag) *web.Party {
-	return &web.Party{Name: PartyName(p, tag), LogoURL: p.LogoURL}
+	return &web.Party{Name: p.Name(tag), LogoURL: p.LogoURL}
 }

@@ -62,7 +62,7 @@ func (h *Hall) prove(w http.ResponseWriter, r *http.Request, t *transaction.Tran
 	if !r.PostForm.Has(factor.FieldAgain) {
 		err = h.db.Write(r.Context(), func(tx *store.Tx) error { return h.throttle.Begin(tx, try) })
 		if err != nil {
-			return h.refused(w, r, t, s, kind, err)
+			return h.refused(w, r, t, s, err)
 		}
 	}
 	verified, err := f.Verify(r.Context(), at, factor.Answer{Form: r.PostForm})
@@ -73,7 +73,7 @@ func (h *Hall) prove(w http.ResponseWriter, r *http.Request, t *transaction.Tran
 		err = authn.NewFault("B2") // an uncounted answer is never a proof
 	}
 	if err != nil {
-		return h.refused(w, r, t, s, kind, err)
+		return h.refused(w, r, t, s, err)
 	}
 	trust := r.PostForm.Get("trust") == "1"
 	err = h.then(w, r, func(tx *store.Tx, t *transaction.Transaction) error {
@@ -94,7 +94,7 @@ func (h *Hall) prove(w http.ResponseWriter, r *http.Request, t *transaction.Tran
 		return h.note(tx, t, s, "signin.proved", withFacts(kind, "", verified.Facts))
 	})
 	if authn.AsFault(err) != nil {
-		return h.refused(w, r, t, s, kind, err)
+		return h.refused(w, r, t, s, err)
 	}
 	return err
 }
@@ -109,8 +109,8 @@ func (h *Hall) more(w http.ResponseWriter, r *http.Request, t *transaction.Trans
 }
 
 // refused puts a wrong answer on record and shows the step again with its cause.
-func (h *Hall) refused(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, s *sight, kind authn.Kind, err error) error {
-	fault := authn.AsFault(err)
+func (h *Hall) refused(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, s *sight, err error) error {
+	fault, kind := authn.AsFault(err), authn.Kind(r.PostForm.Get("kind"))
 	if fault == nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (h *Hall) enroll(w http.ResponseWriter, r *http.Request, t *transaction.Tra
 		return h.more(w, r, t, kind)
 	}
 	if fault := authn.AsFault(err); fault != nil {
-		return h.refused(w, r, t, s, kind, fault)
+		return h.refused(w, r, t, s, fault)
 	}
 	if err != nil {
 		return err
@@ -195,7 +195,7 @@ func (h *Hall) enroll(w http.ResponseWriter, r *http.Request, t *transaction.Tra
 		return h.note(tx, t, s, event, withFacts(kind, "", map[string]string{"label": done.Binding.Label}))
 	})
 	if fault := authn.AsFault(err); fault != nil {
-		return h.refused(w, r, t, s, kind, fault)
+		return h.refused(w, r, t, s, fault)
 	}
 	return err
 }

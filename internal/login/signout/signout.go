@@ -72,7 +72,7 @@ func New(r Rooms) (*Exit, error) {
 // SignOut ends the session at once when the service named it, and otherwise asks
 // the person, so that no foreign page can sign somebody out unasked.
 func (x *Exit) SignOut(w http.ResponseWriter, r *http.Request, a login.SignOutAsk) error {
-	r = login.PreferLanguage(r, a.Lang)
+	r = web.Prefer(r, a.Lang)
 	current, err := x.hall.Current(r)
 	if errors.Is(err, session.ErrNone) {
 		return x.signedOut(w, r, a, nil)
@@ -146,7 +146,7 @@ func (x *Exit) visited(tx *store.Tx, r *http.Request, sid string) ([]string, err
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, login.PartyName(p, web.Lang(r).Tag()))
+		out = append(out, p.Name(web.Lang(r).Tag()))
 	}
 	return out, nil
 }
