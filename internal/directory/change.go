@@ -80,15 +80,22 @@ func (d *Directory) SetGroups(tx *store.Tx, account authn.AccountID, groups []st
 			return err
 		}
 	}
-	if _, err := tx.Exec("DELETE FROM directory_member WHERE account = $1", string(account)); err != nil {
+	a, _, err := d.ByID(tx, account)
+	if err != nil {
 		return err
 	}
-	for _, g := range groups {
-		if _, err := tx.Exec("INSERT INTO directory_member (account, name) VALUES ($1, $2)", string(account), g); err != nil {
+	for _, g := range a.Groups {
+		if _, err := tx.Exec("DELETE FROM directory_member WHERE name = $1 AND account = $2", g, string(account)); err != nil {
 			return err
 		}
 	}
-	return one(tx, "UPDATE directory_account SET updated = $2 WHERE id = $1", string(account), store.Millis(tx.Now))
+	for _, g := range groups {
+		if _, err := tx.Exec("INSERT INTO directory_member (name, account) VALUES ($1, $2)", g, string(account)); err != nil {
+			return err
+		}
+	}
+	return one(tx, "UPDATE directory_account SET groups = $2, updated = $3 WHERE id = $1",
+		string(account), strings.Join(groups, " "), store.Millis(tx.Now))
 }
 
 // Use is what one of a person's mail addresses is for.

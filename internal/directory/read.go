@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,8 +14,7 @@ import (
 
 // entry is the columns of an account beside its person, in the order of scan.
 const entry = `a.id, a.person, a.user_name, a.kind, a.state, a.state_since, a.state_why, a.state_by,
-	a.valid_from, a.valid_until, a.affiliations, a.attributes, a.agreed, a.agreed_at, a.last_factor, a.created,
-	(SELECT string_agg(m.name, ' ') FROM directory_member m WHERE m.account = a.id),
+	a.valid_from, a.valid_until, a.groups, a.affiliations, a.attributes, a.agreed, a.agreed_at, a.last_factor, a.created,
 	p.id, p.number, p.family, p.given, p.family_kana, p.given_kana, p.family_latin, p.given_latin,
 	p.mail, p.mail_verified, p.notify, p.notify_verified, p.recovery, p.recovery_verified, p.lang, p.notices
 	FROM directory_account a JOIN directory_person p ON p.id = a.person`
@@ -27,11 +25,10 @@ func scanEntry(row scanner) (Account, Person, error) {
 	var a Account
 	var p Person
 	var since, from, until, agreed, created, mail, notify, recovery int64
-	var affiliations, attributes, tag, notices string
-	var groups, number sql.NullString
+	var groups, affiliations, attributes, tag, notices string
+	var number sql.NullString
 	err := row.Scan(&a.ID, &a.Person, &a.UserName, &a.Kind, &a.State, &since, &a.StateWhy, &a.StateBy,
-		&from, &until, &affiliations, &attributes, &a.AgreedVersion, &agreed, &a.LastFactor, &created,
-		&groups,
+		&from, &until, &groups, &affiliations, &attributes, &a.AgreedVersion, &agreed, &a.LastFactor, &created,
 		&p.ID, &number, &p.Name.Family, &p.Name.Given, &p.Name.FamilyKana, &p.Name.GivenKana, &p.Name.FamilyLatin, &p.Name.GivenLatin,
 		&p.Mail, &mail, &p.Notify, &notify, &p.Recovery, &recovery, &tag, &notices)
 	if errors.Is(err, store.ErrNoRows) {
@@ -42,8 +39,7 @@ func scanEntry(row scanner) (Account, Person, error) {
 	}
 	a.StateSince, a.ValidFrom, a.ValidUntil = store.Time(since), store.Time(from), store.Time(until)
 	a.AgreedAt, a.Created = store.Time(agreed), store.Time(created)
-	a.Groups = strings.Fields(groups.String)
-	slices.Sort(a.Groups)
+	a.Groups = strings.Fields(groups)
 	a.Affiliations = strings.Fields(affiliations)
 	if attributes != "" {
 		err = json.Unmarshal([]byte(attributes), &a.Attributes)

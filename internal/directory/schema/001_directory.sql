@@ -1,6 +1,6 @@
 CREATE TABLE directory_person (
 	id TEXT NOT NULL PRIMARY KEY,
-	number TEXT UNIQUE,
+	number TEXT,
 	family TEXT NOT NULL, given TEXT NOT NULL,
 	family_kana TEXT NOT NULL, given_kana TEXT NOT NULL,
 	family_latin TEXT NOT NULL, given_latin TEXT NOT NULL,
@@ -11,6 +11,7 @@ CREATE TABLE directory_person (
 	lang TEXT NOT NULL, notices TEXT NOT NULL,
 	created BIGINT NOT NULL, updated BIGINT NOT NULL
 );
+CREATE UNIQUE INDEX directory_person_number ON directory_person (number);
 CREATE INDEX directory_person_name ON directory_person (name_key);
 CREATE INDEX directory_person_kana ON directory_person (kana_key);
 CREATE INDEX directory_person_latin ON directory_person (latin_key);
@@ -20,24 +21,24 @@ CREATE TABLE directory_account (
 	id TEXT NOT NULL PRIMARY KEY,
 	person TEXT NOT NULL REFERENCES directory_person (id),
 	user_name TEXT NOT NULL,
-	user_key BYTEA NOT NULL UNIQUE,
+	user_key BYTEA NOT NULL,
 	kind TEXT NOT NULL,
 	state TEXT NOT NULL, state_since BIGINT NOT NULL, state_why TEXT NOT NULL, state_by TEXT NOT NULL,
 	valid_from BIGINT NOT NULL, valid_until BIGINT NOT NULL,
-	affiliations TEXT NOT NULL,
+	groups TEXT NOT NULL, affiliations TEXT NOT NULL,
 	attributes TEXT NOT NULL,
 	agreed TEXT NOT NULL, agreed_at BIGINT NOT NULL,
 	last_factor TEXT NOT NULL,
 	created BIGINT NOT NULL, updated BIGINT NOT NULL
 );
+CREATE UNIQUE INDEX directory_account_name ON directory_account (user_key);
 CREATE INDEX directory_account_person ON directory_account (person);
 
 CREATE TABLE directory_member (
-	account TEXT NOT NULL REFERENCES directory_account (id),
 	name TEXT NOT NULL,
-	PRIMARY KEY (account, name)
+	account TEXT NOT NULL REFERENCES directory_account (id),
+	PRIMARY KEY (name, account)
 );
-CREATE INDEX directory_member_name ON directory_member (name, account);
 
 CREATE TABLE directory_past_state (
 	number IDENTITY PRIMARY KEY,
