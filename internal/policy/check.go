@@ -13,7 +13,7 @@ func (d *Document) Check(known func(service string) bool) error {
 		check(s.Name, s.Line)
 	}
 	for _, rule := range d.rules {
-		check(rule.Service, rule.Line)
+		check(rule.Service, rule.serviceLine)
 	}
 	return r.err()
 }

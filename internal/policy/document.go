@@ -64,6 +64,8 @@ type Rule struct {
 	Zones       []string
 	Requirement authn.Requirement
 	Line        int
+
+	serviceLine, kindsLine, trustedLine int
 }
 
 // EnrolmentRule says from where, or after what proof, an authenticator may be registered.

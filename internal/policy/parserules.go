@@ -23,8 +23,8 @@ func (b *builder) readZones(all []*table) {
 		case !t.has("name"):
 			b.fault(z.Line, "a zone needs a name")
 		case z.Name == "":
-		case slices.Contains(reserved, z.Name):
-			b.fault(t.line("name"), "zone %q: this word is a kind of zone; give the zone a name of its own", z.Name)
+		case slices.Contains(reserved, z.Name) && z.Name != string(z.Kind):
+			b.fault(t.line("name"), "zone %q: this word is a kind of zone, and not this one's; give the zone another name", z.Name)
 		case twice:
 			b.fault(t.line("name"), "zone %q is already on line %d", z.Name, line)
 		default:
@@ -99,8 +99,9 @@ func (b *builder) readRules(all []*table) {
 			Fresh:             t.duration("fresh", 0, time.Second, 24*time.Hour),
 			TrustedBrowser:    t.flag("trusted_browser"),
 		}
+		r.serviceLine, r.kindsLine, r.trustedLine = t.line("service"), t.line("kinds"), t.line("trusted_browser")
 		for _, key := range []string{"groups", "zones", "kinds"} {
-			if t.has(key) && len(t.vals) > 0 && isEmptyList(t.vals[key]) {
+			if isEmptyList(t.vals[key]) {
 				b.fault(t.line(key), "%s is empty; leave it out to mean all of them", key)
 			}
 		}

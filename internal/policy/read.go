@@ -57,6 +57,11 @@ func element(path string, i int) string { return path + "\x00#" + strconv.Itoa(i
 // indexLines finds the line of every key, table and array element of a sound document.
 func indexLines(text []byte) map[string]int {
 	x := &lineIndex{lines: map[string]int{}, arrays: map[string]int{}}
+	for i, c := range text {
+		if c == '\n' {
+			x.breaks = append(x.breaks, uint32(i))
+		}
+	}
 	x.p.Reset(text)
 	base := ""
 	for x.p.NextExpression() {
@@ -75,9 +80,13 @@ type lineIndex struct {
 	p      unstable.Parser
 	lines  map[string]int
 	arrays map[string]int // path of an array of tables: its last element
+	breaks []uint32       // where the lines end
 }
 
-func (x *lineIndex) line(n *unstable.Node) int { return x.p.Shape(n.Raw).Start.Line }
+func (x *lineIndex) line(n *unstable.Node) int {
+	i, _ := slices.BinarySearch(x.breaks, n.Raw.Offset)
+	return i + 1
+}
 
 func (x *lineIndex) note(path string, line int) {
 	if _, ok := x.lines[path]; !ok {
@@ -190,6 +199,7 @@ func (t *table) list(key string) []item {
 		return nil
 	}
 	var out []item
+	seen := map[string]bool{}
 	for i, v := range all {
 		line := t.r.lines[element(join(t.path, key), i)]
 		s, ok := v.(string)
@@ -197,10 +207,11 @@ func (t *table) list(key string) []item {
 			t.r.fault(line, "%s must hold only texts that are not empty", key)
 			continue
 		}
-		if slices.ContainsFunc(out, func(o item) bool { return o.text == s }) {
+		if seen[s] {
 			t.r.fault(line, "%s holds %q twice", key, s)
 			continue
 		}
+		seen[s] = true
 		out = append(out, item{s, line})
 	}
 	return out
@@ -339,7 +350,10 @@ func (t *table) end() {
 
 // nearest finds the word that a mistyped one was likely meant to be.
 func nearest(word string, words []string) string {
-	best, limit := "", max(1, len(word)/3)+1
+	best, limit := "", 2
+	if len(word) >= 4 {
+		limit = len(word)/4 + 2
+	}
 	for _, w := range words {
 		if n := distance(word, w); n < limit {
 			best, limit = w, n

@@ -111,13 +111,13 @@ func (r Rule) rank(q Question) int {
 	return n
 }
 
-// zoneRank: 3 for the zone's name, 2 for its kind, 1 for its side of the campus, 0 for no match.
+// zoneRank: 3 for the zone's name, 2 for its kind (also when the zone has the same name), 1 for its side of the campus, 0 for no match.
 func zoneRank(word string, z authn.Zone) int {
 	switch {
-	case word == z.Name && z.Kind != authn.Elsewhere:
-		return 3
 	case word == string(z.Kind):
 		return 2
+	case word == z.Name && z.Kind != authn.Elsewhere:
+		return 3
 	case word == OnCampus && z.Kind.OnCampus(), word == OffCampus && !z.Kind.OnCampus():
 		return 1
 	}
