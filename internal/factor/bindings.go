@@ -175,6 +175,15 @@ func (b *Bindings) Save(tx *store.Tx, x Binding) error {
 		b.seal.Seal(x.context(), x.Payload), x.ID, string(x.Account), string(x.Kind)))
 }
 
+// Replace puts another secret into an active binding whose counter still is what
+// the caller has seen, and sets the counter to x.Counter. It returns false when the
+// counter moved meanwhile: of all requests at the same time exactly one gets true.
+func (b *Bindings) Replace(tx *store.Tx, x Binding, seen int64) (bool, error) {
+	n, err := tx.Exec("UPDATE factor_binding SET payload = $1, counter = $2, changed = $3 WHERE id = $4 AND account = $5 AND kind = $6 AND counter = $7 AND state = 'active'",
+		b.seal.Seal(x.context(), x.Payload), x.Counter, store.Millis(tx.Now), x.ID, string(x.Account), string(x.Kind), seen)
+	return n == 1, err
+}
+
 // Advance moves the counter of an active binding up to counter and notes the use.
 // It returns false when the counter is there or beyond already: of all requests on
 // all nodes that bring the same counter exactly one gets true.
