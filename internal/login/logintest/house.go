@@ -4,6 +4,7 @@
 package logintest
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
@@ -12,9 +13,7 @@ import (
 	"seimon/internal/diagnosis"
 	"seimon/internal/directory"
 	"seimon/internal/factor"
-	"seimon/internal/factor/mailcode"
 	"seimon/internal/factor/password"
-	"seimon/internal/factor/totp"
 	"seimon/internal/jobs"
 	"seimon/internal/keyring"
 	"seimon/internal/lang"
@@ -125,15 +124,15 @@ type House struct {
 func Schemas() []store.Schema {
 	return []store.Schema{
 		policy.Schema(), throttle.Schema(), audit.Schema(), mail.Schema(), jobs.Schema(), keyring.Schema(),
-		directory.Schema(), session.Schema(), rp.Schema(), factor.Schema(), mailcode.Schema(), login.Schema(),
+		directory.Schema(), session.Schema(), rp.Schema(), factor.Schema(), login.Schema(),
 	}
 }
 
 // Words are the words of every room of a house.
 func Words() []lang.Source {
 	return []lang.Source{
-		web.Words(), mail.Words(), session.Words(), rp.Words(), diagnosis.Words(), policy.Words(),
-		password.Words(), totp.Words(), mailcode.Words(), login.Words(), signout.Words(),
+		web.Words(), mail.Words(), session.Words(), rp.Words(), diagnosis.Words(),
+		password.Words(), login.Words(), signout.Words(),
 	}
 }
 
@@ -148,7 +147,7 @@ func New(t testing.TB, schemas []store.Schema, words []lang.Source) *House {
 	h.must(err)
 	h.Ring, err = keyring.Open(t.Context(), h.DB, keyring.Config{Master: []byte("0123456789abcdef0123456789abcdef")})
 	h.must(err)
-	h.Site, err = web.New(web.Config{Origin: Origin, Words: h.Words, Now: h.Clock.Now, Brand: web.Brand{
+	h.Site, err = web.New(web.Config{Origin: Origin, Words: h.Words, Now: h.Clock.Now, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})), Brand: web.Brand{
 		Name: map[lang.Tag]string{lang.JA: "正門大学", lang.EN: "Seimon University"},
 		Help: map[lang.Tag]string{lang.JA: "ヘルプデスク 内線1234", lang.EN: "Help desk, extension 1234"},
 	}})
@@ -191,16 +190,10 @@ func New(t testing.TB, schemas []store.Schema, words []lang.Source) *House {
 
 // factors sets up the three kinds, the password cheap enough for tests.
 func (h *House) factors() {
-	code, err := mailcode.New(mailcode.Config{}, h.Bindings, h.Mail, h.Ring)
-	h.must(err)
 	h.Factors = factor.Set{
 		password.New(password.Config{Memory: 64, Time: 1, Threads: 1, Parallel: 4}, h.Bindings),
-		totp.New(totp.Config{Issuer: "Seimon University"}, h.Bindings),
-		code,
 	}
 	h.must(h.Site.Templates(password.Templates()))
-	h.must(h.Site.Templates(totp.Templates()))
-	h.must(h.Site.Templates(mailcode.Templates()))
 }
 
 func (h *House) must(err error) {
