@@ -133,7 +133,7 @@ func (s *SMTP) open(ctx context.Context) (c *smtp.Client, done func(), err error
 		return nil, nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) }) //nolint:errcheck // the conversation then fails
-	done = func() { stop(); conn.Close() }                                      //nolint:errcheck // nothing is left to lose
+	done = func() { stop(); conn.Close() }                                       //nolint:errcheck // nothing is left to lose
 	if c, err = s.greet(conn); err == nil {
 		err = s.authenticate(c)
 	}

@@ -12,13 +12,17 @@ import (
 // as browsers keep a cookie at most.
 const BrowserLife = 400 * 24 * time.Hour
 
-// Browser is one browser that somebody has signed in with. It is no proof of
-// anything; it tells the owner's usual places from strangers.
+// strangerLife is how long a browser is remembered in which nobody has signed in
+// yet: knocking leaves nothing behind.
+const strangerLife = 24 * time.Hour
+
+// Browser is one browser that has come to the gate. It is no proof of anything; it
+// holds a person's steps together and tells the owner's usual places from strangers.
 type Browser struct {
 	ID      string
 	Agent   string // such as "Firefox on Linux"
 	Created time.Time
-	Used    time.Time // the last sign-in
+	Used    time.Time // the last sign-in; zero before the first
 }
 
 // Browser gives the browser that a token belongs to, or ErrNone.
@@ -28,8 +32,8 @@ func (k *Keeper) Browser(tx *store.Tx, token string) (Browser, error) {
 	}
 	var b Browser
 	var created, used int64
-	err := tx.QueryRow("SELECT id, agent, created_at, used_at FROM session_browser WHERE token = $1 AND used_at > $2",
-		authn.HashToken(token), store.Millis(tx.Now.Add(-BrowserLife))).Scan(&b.ID, &b.Agent, &created, &used)
+	err := tx.QueryRow("SELECT id, agent, created_at, used_at FROM session_browser WHERE token = $1 AND expires_at > $2",
+		authn.HashToken(token), store.Millis(tx.Now)).Scan(&b.ID, &b.Agent, &created, &used)
 	if err != nil {
 		return Browser{}, none(err)
 	}
@@ -38,13 +42,13 @@ func (k *Keeper) Browser(tx *store.Tx, token string) (Browser, error) {
 }
 
 // NewBrowser begins to remember a browser, and gives the token that it keeps.
-// agent is its User-Agent header. Call it when somebody has signed in, not
-// before: nobody may fill the table by knocking.
+// agent is its User-Agent header. It is forgotten within a day unless somebody
+// signs in with it (NoteUse).
 func (k *Keeper) NewBrowser(tx *store.Tx, agent string) (Browser, string, error) {
 	token, hash := authn.NewToken()
-	b := Browser{ID: authn.NewID("browser"), Agent: Classify(agent).String(), Created: tx.Now, Used: tx.Now}
-	_, err := tx.Exec("INSERT INTO session_browser (id, token, agent, created_at, used_at) VALUES ($1, $2, $3, $4, $5)",
-		b.ID, hash, b.Agent, store.Millis(tx.Now), store.Millis(tx.Now))
+	b := Browser{ID: authn.NewID("browser"), Agent: Classify(agent).String(), Created: tx.Now}
+	_, err := tx.Exec("INSERT INTO session_browser (id, token, agent, created_at, used_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+		b.ID, hash, b.Agent, store.Millis(tx.Now), int64(0), store.Millis(tx.Now.Add(strangerLife)))
 	if err != nil {
 		return Browser{}, "", err
 	}
@@ -62,7 +66,7 @@ func (k *Keeper) Known(tx *store.Tx, browserID string, account authn.AccountID) 
 // was the first time.
 func (k *Keeper) NoteUse(tx *store.Tx, browserID string, account authn.AccountID) (firstTime bool, err error) {
 	now := store.Millis(tx.Now)
-	err = touched(tx.Exec("UPDATE session_browser SET used_at = $1 WHERE id = $2", now, browserID))
+	err = touched(tx.Exec("UPDATE session_browser SET used_at = $1, expires_at = $2 WHERE id = $3", now, store.Millis(tx.Now.Add(BrowserLife)), browserID))
 	if err != nil {
 		return false, err
 	}
@@ -86,9 +90,8 @@ func (k *Keeper) Forget(tx *store.Tx, account authn.AccountID, except string) er
 }
 
 func sweepBrowsers(tx *store.Tx, limit int) error {
-	before := store.Millis(tx.Now.Add(-BrowserLife))
 	var ids []string
-	rows, err := tx.Query("SELECT id FROM session_browser WHERE used_at <= $1 ORDER BY used_at, id LIMIT $2", before, int64(limit))
+	rows, err := tx.Query("SELECT id FROM session_browser WHERE expires_at <= $1 ORDER BY expires_at, id LIMIT $2", store.Millis(tx.Now), int64(limit))
 	err = store.Each(rows, err, func(rows *sql.Rows) error {
 		var id string
 		err := rows.Scan(&id)

@@ -99,6 +99,31 @@ func TestBrowsersAreForgottenInTime(t *testing.T) {
 	}
 }
 
+func TestABrowserNobodySignedInWithIsForgottenWithinADay(t *testing.T) {
+	r := newRoom(t, session.Config{})
+	b, token := r.browser()
+	if !b.Used.IsZero() {
+		t.Error("used before anyone signed in")
+	}
+	r.clock.Add(24*time.Hour - time.Second)
+	if !r.remembered(token) {
+		t.Error("forgotten while the person was at it")
+	}
+	r.clock.Add(time.Second)
+	if r.remembered(token) {
+		t.Error("a stranger's browser is kept")
+	}
+	r.write(func(tx *store.Tx) error { _, err := r.k.Sweep(tx, 10); return err })
+	r.read(func(tx *store.Tx) error {
+		var n int64
+		err := tx.QueryRow("SELECT COUNT(*) FROM session_browser").Scan(&n)
+		if n != 0 {
+			t.Error("and its row remains")
+		}
+		return err
+	})
+}
+
 func TestForgetMakesAllButOneBrowserStrangers(t *testing.T) {
 	r := newRoom(t, session.Config{})
 	mine, _ := r.browser()

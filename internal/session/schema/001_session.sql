@@ -31,9 +31,10 @@ CREATE TABLE session_browser (
 	token BYTEA NOT NULL UNIQUE,
 	agent TEXT NOT NULL,
 	created_at BIGINT NOT NULL,
-	used_at BIGINT NOT NULL
+	used_at BIGINT NOT NULL,
+	expires_at BIGINT NOT NULL
 );
-CREATE INDEX session_browser_used ON session_browser (used_at);
+CREATE INDEX session_browser_expires ON session_browser (expires_at);
 CREATE TABLE session_known (
 	browser TEXT NOT NULL,
 	account TEXT NOT NULL,
