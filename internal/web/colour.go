@@ -9,9 +9,8 @@ import (
 // colour is an sRGB colour.
 type colour struct{ r, g, b uint8 }
 
-// The paper colours of the stylesheet against which the university's colour must
-// stand out as text does (WCAG 2.2, 1.4.3). They are the least favourable surfaces
-// of each scheme: --sunk in light, --card in dark.
+// The papers against which the university's colour must stand out as text does
+// (WCAG 2.2, 1.4.3): --sunk, the least favourable surface of each scheme.
 var (
 	lightPaper = colour{0xee, 0xf0, 0xf3}
 	darkPaper  = colour{0x24, 0x29, 0x31}

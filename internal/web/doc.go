@@ -30,4 +30,36 @@
 //
 // Shared pieces, to be called with dict (see templates/pieces.html): web.field,
 // web.password, web.code, web.notice, web.copy, web.button.
+//
+// # Looks
+//
+// Plain HTML is already right. Classes of the stylesheet:
+//
+//	field, hint, error, wrong, check     a field with its texts; a box to tick
+//	primary, quiet, danger               on button and a.button; one primary to a page
+//	actions, leave, quiet-links          rows of buttons and links
+//	choices                              ul or fieldset of links, buttons or labels with a radio, as cards
+//	notice + info, warn, error, good     a box with an optional h2
+//	badge + info, warn, error, good      a small mark
+//	cards, items                         ul of things; ul of attributes (name, badge, values)
+//	life                                 on progress: how much of a credential's life is over
+//	timeline                             ol; li may be good, warn or error and begins with time
+//	table                                a div around table, so that it scrolls alone
+//	facts                                on dl
+//	steps                                ol; li may be done, the present one has aria-current="step"
+//	qr, groups                           figure around an svg; a key or code in readable parts
+//	prose, small, soft, sr, paper, no-paper
+//
+// # Script
+//
+// Script only helps; every page works without it. A page asks by attributes:
+//
+//	input data-code="6"       sends the form when the digits are complete
+//	input data-clock          (hidden) gets the milliseconds by which the device's clock is ahead
+//	input data-watch          Caps Lock and full-width hints; password and user name fields have them anyway
+//	input data-hint="username" also hints when a mail address is typed
+//	form data-auto            is sent at once, as a page that only passes something on
+//	button data-copy="ID" hidden, button data-print hidden
+//
+// Every form that posts is guarded against double clicks.
 package web
