@@ -34,13 +34,13 @@ func (q *Queue) compose(m Message) (content, error) {
 	for name, value := range m.Facts {
 		facts[name] = oneLine(value, factMax)
 	}
-	if _, ok := facts["University"]; !ok {
-		facts["University"] = oneLine(q.cfg.University[p.Tag()], factMax)
+	if _, ok := facts["university"]; !ok {
+		facts["university"] = oneLine(q.cfg.University[p.Tag()], factMax)
 	}
 	return content{
 		To:      to,
 		Subject: oneLine(p.Text(subject, facts), subjectMax),
-		Text:    q.frame(p, facts["Name"], p.Text(body, facts)),
+		Text:    q.frame(p, facts["name"], p.Text(body, facts)),
 	}, nil
 }
 

@@ -14,8 +14,8 @@ import (
 func TestNothingTypedByAPersonBecomesAHeaderOrAParagraph(t *testing.T) {
 	o := newOffice(t)
 	m := code("hanako@example.com", "1\r\nBcc: all@example.com\r\n\r\nWin a prize: http://evil.example")
-	m.Facts["Name"] = "Hanako\r\nSubject: hello\u2028\u202eevil\x00"
-	m.Facts["University"] = "A\r\nBcc: all@example.com"
+	m.Facts["name"] = "Hanako\r\nSubject: hello\u2028\u202eevil\x00"
+	m.Facts["university"] = "A\r\nBcc: all@example.com"
 	o.enqueue(m)
 	o.deliver()
 	got := o.memory.Messages("")
@@ -77,7 +77,7 @@ func FuzzCompose(f *testing.F) {
 	f.Add("hanako@example.com", "Hanako", "12345678", true)
 	f.Add("hanako@example.com\r\nBcc: x@y.z", "=?utf-8?q?x?=", "\r\n.\r\nQUIT", false)
 	f.Fuzz(func(t *testing.T, to, name, digits string, ja bool) {
-		m := Message{To: to, Lang: lang.EN, Template: "note.code", Facts: map[string]string{"Name": name, "Code": digits, "University": name}}
+		m := Message{To: to, Lang: lang.EN, Template: "note.code", Facts: map[string]string{"name": name, "Code": digits, "university": name}}
 		if ja {
 			m.Lang = lang.JA
 		}

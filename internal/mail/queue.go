@@ -33,7 +33,7 @@ type Message struct {
 	To       string // a plain address: local@domain
 	Lang     lang.Tag
 	Template string            // words TEMPLATE.subject and TEMPLATE.body
-	Facts    map[string]string // one line each; "Name" also greets
+	Facts    map[string]string // one line each; "name" also greets, "university" is there by itself
 	Account  authn.AccountID
 	Purpose  string    // what Latest asks for, such as "mailcode"
 	Expires  time.Time // after this it is not sent any more; zero: three days from now

@@ -19,10 +19,10 @@ import (
 )
 
 const (
-	jaNote = `"note.code.subject" = "{{.University}}の確認コード"
+	jaNote = `"note.code.subject" = "{{.university}}の確認コード"
 "note.code.body" = "確認コードは {{.Code}} です。\n10分以内に入力してください。"
 `
-	enNote = `"note.code.subject" = "Your confirmation code for {{.University}}"
+	enNote = `"note.code.subject" = "Your confirmation code for {{.university}}"
 "note.code.body" = "Your confirmation code is {{.Code}}.\nEnter it within 10 minutes."
 `
 )
@@ -80,7 +80,7 @@ func (o *office) queue(transport Transport) *Queue {
 
 func code(to, digits string) Message {
 	return Message{To: to, Lang: lang.EN, Template: "note.code", Account: "a_1", Purpose: "mailcode",
-		Facts: map[string]string{"Name": "Hanako Aoba", "Code": digits}}
+		Facts: map[string]string{"name": "Hanako Aoba", "Code": digits}}
 }
 
 func (o *office) enqueue(m Message) (id string) {
@@ -116,7 +116,7 @@ func TestAMessageArrivesInTheReadersLanguage(t *testing.T) {
 	o := newOffice(t)
 	en := code("hanako@example.com", "12345678")
 	ja := en
-	ja.Lang, ja.Facts = lang.JA, map[string]string{"Name": "青葉 花子", "Code": "87654321"}
+	ja.Lang, ja.Facts = lang.JA, map[string]string{"name": "青葉 花子", "Code": "87654321"}
 	id := o.enqueue(en)
 	o.enqueue(ja)
 	o.clock.Add(2 * time.Second)

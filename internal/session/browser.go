@@ -74,8 +74,9 @@ func (k *Keeper) NoteUse(tx *store.Tx, browserID string, account authn.AccountID
 	if err != nil || n > 0 {
 		return false, err
 	}
-	_, err = tx.Exec("INSERT INTO session_known (browser, account, first_at, last_at) VALUES ($1, $2, $3, $4)", browserID, string(account), now, now)
-	return true, err
+	n, err = tx.Exec("INSERT INTO session_known (browser, account, first_at, last_at) VALUES ($1, $2, $3, $4) ON CONFLICT (browser, account) DO NOTHING",
+		browserID, string(account), now, now)
+	return n > 0, err
 }
 
 // Forget makes every browser a stranger to an account again but one (except;

@@ -191,17 +191,19 @@ func merge(old, fresh []authn.Evidence) []authn.Evidence {
 const touchEvery = time.Minute
 
 // Touch notes that a session is used, from the given address (empty: unknown). It
-// writes at most once a minute and never revives a session that is over.
+// writes at most once a minute unless the address is a new one, and never revives
+// a session that is over.
 func (k *Keeper) Touch(tx *store.Tx, sid, address string) error {
 	s, err := k.Get(tx, sid)
 	if err != nil {
 		return err
 	}
-	if tx.Now.Sub(s.Used) < touchEvery {
+	address = cmp.Or(address, s.Address)
+	if tx.Now.Sub(s.Used) < touchEvery && address == s.Address {
 		return nil
 	}
 	now := store.Millis(tx.Now)
 	_, err = tx.Exec("UPDATE session_session SET used_at = $1, expires_at = $2, address = $3 WHERE id = $4",
-		now, k.expires(store.Millis(s.Created), now), cmp.Or(address, s.Address), sid)
+		now, k.expires(store.Millis(s.Created), now), address, sid)
 	return err
 }

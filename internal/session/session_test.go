@@ -3,6 +3,7 @@ package session_test
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,10 +16,17 @@ import (
 
 // tray keeps submitted tasks as a table would: those of a failed transaction are
 // not counted, because every test looks at them after a commit.
-type tray struct{ tasks []jobs.NewTask }
+type tray struct {
+	mu    sync.Mutex
+	tasks []jobs.NewTask
+}
 
 func (b *tray) Submit(tx *store.Tx, t jobs.NewTask) error {
-	tx.After(func() { b.tasks = append(b.tasks, t) })
+	tx.After(func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.tasks = append(b.tasks, t)
+	})
 	return nil
 }
 
@@ -229,6 +237,11 @@ func TestTouchWritesAtMostOnceAMinute(t *testing.T) {
 	if got := r.find(token); !got.Used.Equal(r.clock.Now()) || got.Address != "192.0.2.7" {
 		t.Errorf("not written after a minute, or the address was lost: %+v", got)
 	}
+	r.clock.Add(time.Second)
+	r.write(func(tx *store.Tx) error { return r.k.Touch(tx, s.ID, "2001:db8::1") })
+	if got := r.find(token); got.Address != "2001:db8::1" || got.FirstAddress != "192.0.2.7" {
+		t.Errorf("a new address was not noted: %+v", got)
+	}
 }
 
 func TestAnAccountsSessionsAreListedNewestFirstAndBounded(t *testing.T) {
@@ -289,4 +302,23 @@ func TestSweepRemovesOnlyWhatIsOver(t *testing.T) {
 		}
 		return err
 	})
+}
+
+func BenchmarkFind(b *testing.B) {
+	db, _ := storetest.Open(b, session.Schema())
+	k := session.New(session.Config{}, &tray{})
+	var token string
+	err := db.Write(b.Context(), func(tx *store.Tx) (err error) {
+		_, token, err = k.Open(tx, session.Session{Subject: authn.Subject{Account: "a_1"}, Evidence: []authn.Evidence{{Kind: "password"}, {Kind: "totp"}}})
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := db.Read(b.Context(), func(tx *store.Tx) error { _, err := k.Find(tx, token); return err }); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
