@@ -1,0 +1,116 @@
+// The two browsers, each with the demo's own CA in its certificate store, and the
+// few things that the walks do with a page.
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { createHmac } from 'node:crypto';
+import assert from 'node:assert/strict';
+import puppeteer from 'puppeteer-core';
+
+export const demo = JSON.parse(readFileSync(process.env.DEMO, 'utf8'));
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+export const sizes = { phone: { width: 390, height: 844 }, desk: { width: 1280, height: 900 } };
+
+function trust(dir) {
+  mkdirSync(dir, { recursive: true });
+  execFileSync('certutil', ['-N', '-d', 'sql:' + dir, '--empty-password']);
+  execFileSync('certutil', ['-A', '-d', 'sql:' + dir, '-n', 'demo', '-t', 'C,,', '-i', demo.ca_file]);
+}
+
+let counter = 0;
+
+/** open starts a browser ('chrome' or 'firefox') with a fresh profile. */
+export async function open(kind) {
+  const home = `${process.env.WORK}/${kind}-${++counter}`;
+  if (kind === 'chrome') {
+    trust(home + '/.pki/nssdb');
+    return puppeteer.launch({
+      browser: 'chrome', executablePath: '/usr/bin/chromium', headless: true, userDataDir: home + '/profile',
+      env: { ...process.env, HOME: home },
+      args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+        '--disable-component-update', '--disable-sync', '--lang=ja'],
+    });
+  }
+  trust(home);
+  return puppeteer.launch({
+    browser: 'firefox', executablePath: '/usr/bin/firefox-esr', headless: true, userDataDir: home,
+    extraPrefsFirefox: { 'network.dns.localDomains': hosts().join(','), 'intl.accept_languages': 'ja' },
+  });
+}
+
+function hosts() {
+  const names = [demo.sso, demo.mailbox, ...demo.services.map((s) => s.url)].map((u) => new URL(u).hostname);
+  return [...new Set(names)];
+}
+
+/** person finds one of the demo's people by a test. */
+export function person(want) {
+  const found = demo.people.find(want);
+  assert.ok(found, 'the demo lacks such a person');
+  return found;
+}
+
+export function service(name) {
+  const found = demo.services.find((s) => s.name === name || s.client_id === name);
+  assert.ok(found, 'the demo lacks the service ' + name);
+  return found;
+}
+
+/** network moves the browser to one of the demo's networks. */
+export async function network(page, name) {
+  await page.goto(`${demo.sso}/demo/network/${name}`, { waitUntil: 'load' });
+}
+
+export async function language(page, tag) {
+  await page.goto(`${demo.sso}/help?lang=${tag}`, { waitUntil: 'load' });
+}
+
+/** code computes the one-time code of a secret (RFC 6238), some steps away from now. */
+export function code(secret, steps = 0) {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+  let bits = '';
+  for (const c of secret.replace(/[\s=]/g, '').toUpperCase()) bits += alphabet.indexOf(c).toString(2).padStart(5, '0');
+  const key = Buffer.from(bits.match(/.{8}/g).map((b) => parseInt(b, 2)));
+  const msg = Buffer.alloc(8);
+  msg.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30000) + steps));
+  const mac = createHmac('sha1', key).update(msg).digest();
+  const at = mac[19] & 15;
+  return String((mac.readUInt32BE(at) & 0x7fffffff) % 1000000).padStart(6, '0');
+}
+
+/** press clicks something and waits for the page that follows. */
+export async function press(page, selector) {
+  await page.waitForSelector(selector, { visible: true, timeout: 10000 });
+  await Promise.all([page.waitForNavigation({ waitUntil: 'load', timeout: 20000 }), page.click(selector)]);
+}
+
+export async function type(page, selector, text) {
+  await page.waitForSelector(selector, { visible: true, timeout: 10000 });
+  await page.$eval(selector, (e) => { e.value = ''; });
+  await page.type(selector, text);
+}
+
+export async function text(page) {
+  return page.evaluate(() => document.body.innerText);
+}
+
+export async function says(page, ...wanted) {
+  const body = await text(page);
+  for (const w of wanted) assert.ok(w instanceof RegExp ? w.test(body) : body.includes(w), `the page at ${page.url()} does not say ${w}:\n${body}`);
+}
+
+/** audit runs axe for WCAG 2.2 AA and keeps a picture. */
+export async function look(page, name) {
+  await page.screenshot({ path: `shots/${name}.png`, fullPage: true });
+  await page.evaluate(axeSource);
+  const result = await page.evaluate(() => globalThis.axe.run(document, {
+    runOnly: { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] },
+  }));
+  const found = result.violations.map((v) => `${v.id}: ${v.help} (${v.nodes.map((n) => n.target.join(' ')).join('; ')})`);
+  assert.deepEqual(found, [], `axe on ${name} at ${page.url()}`);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.ok(wide <= 0, `${name} scrolls sideways by ${wide} pixels`);
+}
+
+export const primary = 'form button.primary';
