@@ -106,11 +106,20 @@ func digest(attribute string, values []string) string {
 }
 
 // Consent remembers that the person has seen items and agreed to those named in
-// chosen; required items are agreed to by going on. It replaces what was
-// remembered before. A name in chosen that is not among items is an error.
+// chosen; required items are agreed to by going on. What was remembered about
+// other attributes stays, because a party may ask for less this time than the
+// last. A name in chosen that is not among items is an error.
 func (b *Book) Consent(tx *store.Tx, p Party, account authn.AccountID, chosen []string, items []Item) error {
-	keep := map[string]remembered{}
+	keep, err := consentOf(tx, p.ID, account)
+	if err != nil {
+		return err
+	}
+	if keep == nil {
+		keep = map[string]remembered{}
+	}
+	offered := map[string]bool{}
 	for _, it := range items {
+		offered[it.Attribute] = true
 		free := p.Consent == ConsentAsk && !it.Required
 		keep[it.Attribute] = remembered{
 			Digest: digest(it.Attribute, it.Values),
@@ -118,7 +127,7 @@ func (b *Book) Consent(tx *store.Tx, p Party, account authn.AccountID, chosen []
 		}
 	}
 	for _, c := range chosen {
-		if _, ok := keep[c]; !ok {
+		if !offered[c] {
 			return fmt.Errorf("rp: %q was not offered to party %s", c, p.ID)
 		}
 	}

@@ -273,6 +273,21 @@ func TestConsentIsAskedOnceAndAgainForOtherValues(t *testing.T) {
 	}
 }
 
+func TestAskingForLessForgetsNothing(t *testing.T) {
+	h := open(t)
+	p := library()
+	h.put(p)
+	p.Consent = rp.ConsentAsk
+	all := map[string][]string{"mail": {"a@example.ac.jp"}, "displayName": {"Hanako"}}
+	some := map[string][]string{"mail": {"new@example.ac.jp"}}
+	h.agree(p, h.release(p, all).Items, "displayName")
+	h.agree(p, h.release(p, some).Items)
+	all["mail"] = some["mail"]
+	if r := h.release(p, all); r.Ask || len(r.Values) != 2 {
+		t.Errorf("got %+v", r)
+	}
+}
+
 func TestOtherWaysOfConsent(t *testing.T) {
 	h := open(t)
 	p := library()
