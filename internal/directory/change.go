@@ -197,6 +197,9 @@ func check(a *Account, p *Person) error {
 			return err
 		}
 	}
+	p.MailVerified = verifiedAt(p.Mail, p.MailVerified)
+	p.NotifyVerified = verifiedAt(p.Notify, p.NotifyVerified)
+	p.RecoveryVerified = verifiedAt(p.Recovery, p.RecoveryVerified)
 	if err := checkWord("kind", a.Kind); err != nil {
 		return err
 	}
@@ -246,6 +249,14 @@ func checkText(a Account, p Person) error {
 		}
 	}
 	return nil
+}
+
+// verifiedAt keeps an address that is not there from being verified.
+func verifiedAt(address string, at time.Time) time.Time {
+	if address == "" {
+		return time.Time{}
+	}
+	return at
 }
 
 func encode(attributes map[string][]string) (string, error) {
