@@ -151,6 +151,6 @@ func (b Brand) style() ([]byte, error) {
 	var out bytes.Buffer
 	light, dark := c.against(lightPaper, contrastText), c.against(darkPaper, contrastText)
 	fmt.Fprintf(&out, ":root{--brand:%s;--on-brand:%s}", light, light.ink())
-	fmt.Fprintf(&out, "@media (prefers-color-scheme:dark){:root{--brand:%s;--on-brand:%s}}", dark, dark.ink())
+	fmt.Fprintf(&out, "@media screen and (prefers-color-scheme:dark){:root{--brand:%s;--on-brand:%s}}", dark, dark.ink())
 	return out.Bytes(), nil
 }

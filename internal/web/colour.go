@@ -50,25 +50,52 @@ func contrast(a, b colour) float64 {
 	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }
 
-// against moves a colour toward black or white, as little as needed, until it
-// stands out from paper.
+// against makes a colour darker or lighter, as little as needed and without losing
+// its hue, until it stands out from paper.
 func (c colour) against(paper colour, least float64) colour {
-	goal := colour{0, 0, 0}
+	goal := 0.0
 	if paper.luminance() < 0.18 {
-		goal = colour{255, 255, 255}
+		goal = 1
 	}
+	hue, saturation, lightness := c.hsl()
 	for step := range 101 {
-		if mixed := c.mix(goal, float64(step)/100); contrast(mixed, paper) >= least {
-			return mixed
+		share := float64(step) / 100
+		if moved := fromHSL(hue, saturation, lightness*(1-share)+goal*share); contrast(moved, paper) >= least {
+			return moved
 		}
 	}
-	return goal
+	return fromHSL(0, 0, goal)
 }
 
-// mix gives a colour between two.
-func (c colour) mix(o colour, share float64) colour {
-	part := func(a, b uint8) uint8 { return uint8(math.Round(float64(a)*(1-share) + float64(b)*share)) }
-	return colour{part(c.r, o.r), part(c.g, o.g), part(c.b, o.b)}
+// hsl gives hue (0 to 6), saturation and lightness (0 to 1), as CSS Color 4 does.
+func (c colour) hsl() (hue, saturation, lightness float64) {
+	r, g, b := float64(c.r)/255, float64(c.g)/255, float64(c.b)/255
+	most, least := max(r, g, b), min(r, g, b)
+	span := most - least
+	lightness = (most + least) / 2
+	if span == 0 {
+		return 0, 0, lightness
+	}
+	saturation = span / (1 - math.Abs(2*lightness-1))
+	switch most {
+	case r:
+		hue = math.Mod((g-b)/span+6, 6)
+	case g:
+		hue = (b-r)/span + 2
+	default:
+		hue = (r-g)/span + 4
+	}
+	return hue, saturation, lightness
+}
+
+// fromHSL is the way back.
+func fromHSL(hue, saturation, lightness float64) colour {
+	part := func(n float64) uint8 {
+		k := math.Mod(n+hue*2, 12)
+		v := lightness - saturation*min(lightness, 1-lightness)*max(-1, min(k-3, 9-k, 1))
+		return uint8(math.Round(v * 255))
+	}
+	return colour{part(0), part(8), part(4)}
 }
 
 // ink gives black or white, whichever reads better on the colour.

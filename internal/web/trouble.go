@@ -27,8 +27,7 @@ type troublePage struct {
 	Trouble
 	Primary *Action
 	Quiet   []Action
-	Help    string
-	HelpURL string
+	Number  bool // Support is the number of a request and no support code
 }
 
 // Trouble shows the failure page. The first action is the primary button.
@@ -40,7 +39,7 @@ func (s *Site) Trouble(w http.ResponseWriter, r *http.Request, t Trouble) error 
 	if t.Status == 0 {
 		t.Status = http.StatusBadRequest
 	}
-	data := troublePage{Trouble: t, Help: s.cfg.Brand.Help[words.Tag()], HelpURL: s.cfg.Brand.HelpURL}
+	data := troublePage{Trouble: t, Number: t.Support == RequestID(r)}
 	if len(t.Actions) > 0 {
 		data.Primary = &t.Actions[0]
 		data.Quiet = t.Actions[1:min(len(t.Actions), mostQuiet+1)]
