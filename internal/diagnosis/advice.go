@@ -41,17 +41,16 @@ type Context struct {
 }
 
 // Advise puts a fault into words. A code without words of its own gets those of
-// its family, and a code that this person may not be told gets the words for a
-// wrong user name or password. nil asks for the words of a failure inside the house.
+// its family. A code that this person may not be told gets the words for a wrong
+// user name or password if it is about the password, and says nothing otherwise.
+// nil asks for the words of a failure inside the house.
 func Advise(p lang.Printer, f *authn.Fault, ctx Context) Advice {
-	c := find(authn.Code(internalCode))
-	if f != nil {
-		c = find(f.Code)
-	} else {
-		f = &authn.Fault{}
+	if f == nil {
+		f = &authn.Fault{Code: internalCode}
 	}
+	c := find(refine(f))
 	if !c.may(ctx) {
-		c = find("P1")
+		c = find(substitute(c.code))
 		f = &authn.Fault{}
 	}
 	facts := shown(p, c, f.Facts, ctx)
@@ -62,9 +61,57 @@ func Advise(p lang.Printer, f *authn.Fault, ctx Context) Advice {
 	return a
 }
 
+// substitute is the code shown in place of one that may not be told.
+func substitute(code authn.Code) authn.Code {
+	if code[0] == 'P' {
+		return "P1"
+	}
+	return hiddenCode
+}
+
+// refine picks the code whose words fit the facts best.
+func refine(f *authn.Fault) authn.Code {
+	has := func(name string) bool { return f.Facts[name] == "yes" }
+	switch f.Code {
+	case "P1":
+		switch {
+		case has("caps_lock"):
+			return "P1.caps"
+		case has("kana"):
+			return "P1.kana"
+		case has("full_width"):
+			return "P1.wide"
+		}
+	case "T2":
+		if n, err := strconv.Atoi(f.Facts["browser"]); err == nil && max(n, -n) >= tooFar {
+			return "T2.computer"
+		}
+		switch f.Facts["direction"] {
+		case "slow", "fast":
+			return f.Code + "." + authn.Code(f.Facts["direction"])
+		}
+	case "M1", "M2.wrong":
+		switch state := f.Facts["state"]; {
+		case state == "refused" || state == "queued":
+			return "M1." + authn.Code(state)
+		case state == "handed" && f.Code == "M1":
+			return "M1.handed"
+		}
+	}
+	return f.Code
+}
+
+// tooFar is from how many seconds on a clock spoils one-time codes.
+const tooFar = 25
+
 // Desk is the sentence that tells the help desk what to do about a code.
 func Desk(p lang.Printer, code authn.Code) string {
-	return p.T("diagnosis." + string(find(code).code) + ".desk")
+	for _, c := range []authn.Code{find(code).code, find(code).code.Family()} {
+		if id := "diagnosis." + string(c) + ".desk"; p.Has(id) {
+			return p.T(id)
+		}
+	}
+	return p.T("diagnosis.internal.desk")
 }
 
 func action(p lang.Printer, name string, ctx Context) Action {
@@ -151,5 +198,14 @@ func Codes() []authn.Code {
 		out = append(out, c.code)
 	}
 	slices.Sort(out)
+	return out
+}
+
+// FactsOf lists the facts that the sentences of a code may use.
+func FactsOf(code authn.Code) []string {
+	var out []string
+	for _, f := range find(code).facts {
+		out = append(out, f.name)
+	}
 	return out
 }

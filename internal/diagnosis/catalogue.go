@@ -39,8 +39,10 @@ type way struct {
 	name, path string
 }
 
-// internalCode names a failure that is no fault: something in the house broke.
-const internalCode = "internal"
+const (
+	internalCode authn.Code = "internal" // no fault: something in the house broke
+	hiddenCode   authn.Code = "hidden"   // a cause that this person may not be told
+)
 
 func (c cause) may(ctx Context) bool {
 	switch c.see {
@@ -82,5 +84,3 @@ func ways() []way {
 		{"contact", "/help/contact"},
 	}
 }
-
-func catalogue() []cause { return nil }

@@ -30,6 +30,8 @@ const (
 	PassiveLogin       authn.Code = "passive.login"
 	PassiveInteraction authn.Code = "passive.interaction"
 	PassiveConsent     authn.Code = "passive.consent"
+	// EnrollFirst says why something must be registered on the way.
+	EnrollFirst authn.Code = "R1.enroll"
 )
 
 // Places beside the kinds of zone, for Case.Place.
@@ -69,7 +71,7 @@ type Case struct {
 	Passive bool           `json:"passive,omitempty"`
 }
 
-// Verdict is what to do next. Why names what was missing, one item per word
+// Verdict is what to do next. Cause is set when the step is denied or enroll. Why names what was missing, one item per word
 // group ("need classes 2 of 1", "stale password 3600s"), for replay and the desk.
 type Verdict struct {
 	Step  Step         `json:"step"`
@@ -156,7 +158,7 @@ func (c Case) secondStep(why []string) Verdict {
 		return Verdict{Step: StepProve, Kinds: kinds, Why: why}
 	}
 	if kinds := c.helping(c.MayEnroll, c.Has); len(kinds) > 0 {
-		return Verdict{Step: StepEnroll, Kinds: kinds, Why: append(why, "has nothing that helps")}
+		return Verdict{Step: StepEnroll, Kinds: kinds, Cause: EnrollFirst, Why: append(why, "has nothing that helps")}
 	}
 	why = append(why, "may enroll nothing that helps")
 	return Verdict{Step: StepDenied, Cause: c.stuck(), Why: why}
