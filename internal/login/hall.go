@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"seimon/internal/audit"
@@ -113,3 +115,12 @@ func (h *Hall) Open(fronts ...Front) error {
 	}
 	return nil
 }
+
+// Front gives a front by name, or nil.
+func (h *Hall) Front(name string) Front { return h.fronts[name] }
+
+// Fronts lists the fronts.
+func (h *Hall) Fronts() []Front { return slices.Collect(maps.Values(h.fronts)) }
+
+// Sweep removes transactions that ended or expired more than a day ago.
+func (h *Hall) Sweep(tx *store.Tx) error { return h.shelf.Sweep(tx) }

@@ -1,0 +1,97 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"strings"
+	"time"
+
+	"seimon/internal/jobs"
+	"seimon/internal/lang"
+	"seimon/internal/login"
+	"seimon/internal/session"
+	"seimon/internal/store"
+)
+
+const (
+	// sweepRows bounds what one round of clearing removes, so that it never holds up sign-ins.
+	sweepRows = 5000
+	// mailKept is how long the facts of a delivery are kept for diagnosis.
+	mailKept = 30 * 24 * time.Hour
+)
+
+// background hands the rooms' regular work and the sign-outs to the board.
+func (h *House) background() {
+	h.Jobs.Every("audit.seal", time.Second, h.Audit.Seal)
+	h.Jobs.EachNode("keyring.refresh", time.Minute, h.Ring.Refresh)
+	h.sweep("login", h.Hall.Sweep)
+	h.sweep("session", func(tx *store.Tx) error {
+		_, err := h.Sessions.Sweep(tx, sweepRows)
+		return err
+	})
+	h.sweep("mail", func(tx *store.Tx) error {
+		_, err := h.Mail.Sweep(tx, tx.Now.Add(-mailKept), sweepRows)
+		return err
+	})
+	h.sweep("throttle", func(tx *store.Tx) error {
+		_, err := h.Throttle.Sweep(tx)
+		return err
+	})
+	h.Jobs.Every("sweep.plugins", time.Minute, func(ctx context.Context) error {
+		for _, f := range h.sweeps {
+			if err := h.DB.Write(ctx, f); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, f := range h.Hall.Fronts() {
+		if s, ok := f.(login.SignOuter); ok {
+			h.Jobs.Handle(session.SignOutKind(f.Name()), func(ctx context.Context, t jobs.Task) error {
+				var v session.Visit
+				if err := json.Unmarshal(t.Payload, &v); err != nil {
+					return jobs.Permanent(err)
+				}
+				return s.SignOut(ctx, v)
+			})
+		}
+	}
+}
+
+func (h *House) sweep(name string, fn func(*store.Tx) error) {
+	h.Jobs.Every("sweep."+name, time.Minute, func(ctx context.Context) error { return h.DB.Write(ctx, fn) })
+}
+
+// deliver hands mail over as it comes, and looks for what other nodes or a crash left.
+func (h *House) deliver(ctx context.Context) {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.Mail.Wake():
+		case <-tick.C:
+		}
+		if err := h.Mail.Deliver(ctx); err != nil && ctx.Err() == nil {
+			h.Log.Error("mail delivery failed", "error", err)
+		}
+	}
+}
+
+// readOutage reads announcements; a file that is missing means that there are none.
+func readOutage(file string) map[lang.Tag][]string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil
+	}
+	out := map[lang.Tag][]string{}
+	for line := range strings.Lines(string(text)) {
+		tag, words, ok := strings.Cut(strings.TrimSpace(line), ":")
+		if ok && words != "" {
+			out[lang.Tag(tag)] = append(out[lang.Tag(tag)], strings.TrimSpace(words))
+		}
+	}
+	return out
+}

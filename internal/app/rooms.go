@@ -1,0 +1,102 @@
+package app
+
+import (
+	"context"
+	"io/fs"
+
+	"seimon/internal/audit"
+	"seimon/internal/diagnosis"
+	"seimon/internal/directory"
+	"seimon/internal/factor"
+	"seimon/internal/factor/password"
+	"seimon/internal/factor/totp"
+	"seimon/internal/front/oidc"
+	"seimon/internal/jobs"
+	"seimon/internal/keyring"
+	"seimon/internal/lang"
+	"seimon/internal/login"
+	"seimon/internal/login/signout"
+	"seimon/internal/mail"
+	"seimon/internal/policy"
+	"seimon/internal/rp"
+	"seimon/internal/session"
+	"seimon/internal/store"
+	"seimon/internal/throttle"
+	"seimon/internal/web"
+)
+
+// plug is a plug-in: a factor, a front or a desk. A new one is one line below.
+type plug struct {
+	schema    func() store.Schema
+	words     func() lang.Source
+	templates func() fs.FS
+	factor    func(*House) (factor.Factor, error)
+	front     func(*House) (login.Front, error)
+	check     func() rp.Check // of a relying party's registration
+	// found runs once at start, with the tables in place.
+	found func(context.Context, *House) error
+}
+
+// plugs lists every plug-in of the house.
+func plugs() []plug {
+	return []plug{
+		{words: password.Words, templates: password.Templates, factor: newPassword},
+		{words: totp.Words, templates: totp.Templates, factor: newTOTP},
+		{schema: oidc.Schema, words: oidc.Words, templates: oidc.Templates, check: oidc.Check, front: newOIDC},
+	}
+}
+
+func newPassword(h *House) (factor.Factor, error) {
+	return password.New(h.Config.passwords(), h.Bindings), nil
+}
+
+func newTOTP(h *House) (factor.Factor, error) {
+	return totp.New(totp.Config{Issuer: h.name(lang.JA)}, h.Bindings), nil
+}
+
+func newOIDC(h *House) (login.Front, error) {
+	f := oidc.New(oidc.Rooms{
+		DB: h.DB, Hall: h.Hall, Exit: h.Exit, Parties: h.Parties, People: h.People, Sessions: h.Sessions,
+		Ring: h.Ring, Audit: h.Audit, Words: h.Words, Client: h.options.Client, Log: h.Log,
+	})
+	h.sweeps = append(h.sweeps, f.Sweep)
+	return f, nil
+}
+
+// schemas lists the tables of every room.
+func schemas() []store.Schema {
+	out := []store.Schema{
+		policy.Schema(), throttle.Schema(), audit.Schema(), mail.Schema(), jobs.Schema(), keyring.Schema(),
+		directory.Schema(), session.Schema(), rp.Schema(), factor.Schema(), login.Schema(),
+	}
+	for _, p := range plugs() {
+		if p.schema != nil {
+			out = append(out, p.schema())
+		}
+	}
+	return out
+}
+
+// words lists the sentences of every room.
+func words() []lang.Source {
+	out := []lang.Source{
+		web.Words(), mail.Words(), session.Words(), rp.Words(), diagnosis.Words(), login.Words(), signout.Words(),
+	}
+	for _, p := range plugs() {
+		if p.words != nil {
+			out = append(out, p.words())
+		}
+	}
+	return out
+}
+
+// checks lists what the fronts say of relying parties before they are stored.
+func checks() []rp.Check {
+	var out []rp.Check
+	for _, p := range plugs() {
+		if p.check != nil {
+			out = append(out, p.check())
+		}
+	}
+	return out
+}
