@@ -23,6 +23,14 @@ func (f Flavour) schema(text string) string {
 	).Replace(text)
 }
 
+// tableExists counts the tables named $1 where ours are.
+func (f Flavour) tableExists() string {
+	if f == SQLite {
+		return "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = $1"
+	}
+	return "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1"
+}
+
 // statements splits a schema at the semicolons that end lines.
 func statements(text string) []string {
 	var out []string

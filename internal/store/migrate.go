@@ -1,12 +1,15 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,7 +32,7 @@ type migration struct {
 
 // Migrate brings the tables of all rooms up to date in one transaction. A
 // database that a newer program has written, or whose applied migrations differ
-// from ours, is refused untouched.
+// from ours, is refused untouched. Programs that migrate at once wait for each other.
 func (db *DB) Migrate(ctx context.Context, rooms ...Schema) error {
 	var want []migration
 	for _, r := range rooms {
@@ -39,20 +42,45 @@ func (db *DB) Migrate(ctx context.Context, rooms ...Schema) error {
 		}
 		want = append(want, m...)
 	}
-	err := db.backend.migrate(ctx, db.Now, func(tx *Tx) error {
+	done := false
+	err := db.Read(ctx, func(tx *Tx) error {
 		have, err := db.applied(tx)
 		if err != nil {
 			return err
 		}
-		if err := compare(want, have); err != nil {
-			return err
-		}
-		return db.apply(tx, want, have)
+		done = len(have) == len(want)
+		return compare(want, have)
 	})
+	if err == nil && !done {
+		err = db.backend.migrate(ctx, db.Now, func(tx *Tx) error { return db.bringUp(tx, want) })
+	}
 	if err != nil {
 		return fmt.Errorf("store: migrate: %w", err)
 	}
 	return nil
+}
+
+// bringUp applies what is missing. It looks again, under the lock.
+func (db *DB) bringUp(tx *Tx, want []migration) error {
+	_, err := tx.Exec(`CREATE TABLE IF NOT EXISTS store_migration (
+		room TEXT NOT NULL, number BIGINT NOT NULL, sum TEXT NOT NULL, applied_at BIGINT NOT NULL,
+		PRIMARY KEY (room, number))`)
+	if err != nil {
+		return err
+	}
+	if db.flavour == SQLite {
+		if _, err := tx.Exec("PRAGMA application_id = " + strconv.Itoa(applicationID)); err != nil {
+			return err
+		}
+	}
+	have, err := db.applied(tx)
+	if err != nil {
+		return err
+	}
+	if err := compare(want, have); err != nil {
+		return err
+	}
+	return db.apply(tx, want, have)
 }
 
 func (s Schema) load() ([]migration, error) {
@@ -83,28 +111,22 @@ type appliedKey struct {
 	number int
 }
 
+// applied returns the checksums of the migrations that the database has seen.
 func (db *DB) applied(tx *Tx) (map[appliedKey]string, error) {
-	_, err := tx.Exec(db.flavour.schema(`CREATE TABLE IF NOT EXISTS store_migration (
-		room TEXT NOT NULL, number BIGINT NOT NULL, sum TEXT NOT NULL, applied_at BIGINT NOT NULL,
-		PRIMARY KEY (room, number))`))
-	if err != nil {
+	var exists int
+	if err := tx.QueryRow(db.flavour.tableExists(), "store_migration").Scan(&exists); err != nil || exists == 0 {
 		return nil, err
 	}
 	have := map[appliedKey]string{}
 	rows, err := tx.Query("SELECT room, number, sum FROM store_migration")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err = Each(rows, err, func(s *sql.Rows) error {
 		var k appliedKey
 		var sum string
-		if err := rows.Scan(&k.room, &k.number, &sum); err != nil {
-			return nil, err
-		}
+		err := s.Scan(&k.room, &k.number, &sum)
 		have[k] = sum
-	}
-	return have, rows.Err()
+		return err
+	})
+	return have, err
 }
 
 func compare(want []migration, have map[appliedKey]string) error {
@@ -113,12 +135,15 @@ func compare(want []migration, have map[appliedKey]string) error {
 		known[appliedKey{m.room, m.number}] = m.sum
 	}
 	var faults []error
-	for k, sum := range have {
+	keys := slices.SortedFunc(maps.Keys(have), func(a, b appliedKey) int {
+		return cmp.Or(strings.Compare(a.room, b.room), cmp.Compare(a.number, b.number))
+	})
+	for _, k := range keys {
 		ours, ok := known[k]
 		switch {
 		case !ok:
 			faults = append(faults, fmt.Errorf("the database comes from a newer program: room %s has migration %d, which this program does not know", k.room, k.number))
-		case ours != sum:
+		case ours != have[k]:
 			faults = append(faults, fmt.Errorf("room %s, migration %d: the database was made by a different text than this program's", k.room, k.number))
 		}
 	}

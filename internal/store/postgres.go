@@ -3,26 +3,54 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
+	"strconv"
+	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver named "pgx"
+	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// retryLimit bounds how often one Write is tried again after a failed serialisation.
-const retryLimit = 40
+const (
+	retryLimit  = 40 // how often one transaction is tried again after losing to another
+	defaultPool = 32 // connections
+	oldestMajor = 13 // the oldest PostgreSQL that is tested
+)
 
 type postgresBackend struct{ db *sql.DB }
 
 func openPostgres(ctx context.Context, url string, conns int) (*postgresBackend, error) {
-	db, err := sql.Open("pgx", url)
+	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
 		return nil, err
 	}
+	defaults := map[string]string{
+		"application_name": "seimon",
+		// A node that hangs must not hold its locks for ever.
+		"idle_in_transaction_session_timeout": "60000",
+	}
+	for name, value := range defaults {
+		if _, given := cfg.RuntimeParams[name]; !given {
+			cfg.RuntimeParams[name] = value
+		}
+	}
+	durable, err := checkServer(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if !durable {
+		cfg.RuntimeParams["synchronous_commit"] = "on"
+	}
+	db := stdlib.OpenDB(*cfg)
 	if conns <= 0 {
-		conns = 32
+		conns = defaultPool
 	}
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
@@ -30,6 +58,29 @@ func openPostgres(ctx context.Context, url string, conns int) (*postgresBackend,
 		return nil, errors.Join(err, db.Close())
 	}
 	return &postgresBackend{db: db}, nil
+}
+
+// checkServer refuses a server that cannot hold our data and tells whether a
+// commit is durable there by default.
+func checkServer(ctx context.Context, cfg *pgx.ConnConfig) (durable bool, err error) {
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	var version, encoding, commit string
+	err = conn.QueryRow(ctx, `SELECT current_setting('server_version_num'), current_setting('server_encoding'),
+		current_setting('synchronous_commit')`).Scan(&version, &encoding, &commit)
+	if err != nil {
+		return false, err
+	}
+	if n, err := strconv.Atoi(version); err != nil || n < oldestMajor*10000 {
+		return false, fmt.Errorf("the PostgreSQL server has version %s; %d is the oldest that works", version, oldestMajor)
+	}
+	if encoding != "UTF8" {
+		return false, fmt.Errorf("the database has encoding %s; it must be UTF8", encoding)
+	}
+	return commit != "off", nil
 }
 
 type pgTx struct{ tx *sql.Tx }
@@ -46,56 +97,73 @@ func (p pgTx) queryRow(ctx context.Context, query string, args []any) *sql.Row {
 	return p.tx.QueryRowContext(ctx, query, args...)
 }
 
+// transaction is how one transaction is run.
+type transaction struct {
+	level    sql.IsolationLevel
+	readOnly bool
+	now      func() time.Time
+	fn       func(*Tx) error
+}
+
 func (b *postgresBackend) read(ctx context.Context, now func() time.Time, fn func(*Tx) error) error {
-	_, err := b.once(ctx, sql.LevelRepeatableRead, true, now, fn)
-	return err
+	return b.run(ctx, transaction{sql.LevelRepeatableRead, true, now, fn})
 }
 
 func (b *postgresBackend) write(ctx context.Context, now func() time.Time, fn func(*Tx) error) error {
-	return b.retried(ctx, sql.LevelSerializable, now, fn)
+	return b.run(ctx, transaction{sql.LevelSerializable, false, now, fn})
 }
 
 func (b *postgresBackend) background(ctx context.Context, now func() time.Time, fn func(*Tx) error) error {
-	return b.retried(ctx, sql.LevelReadCommitted, now, fn)
+	return b.run(ctx, transaction{sql.LevelReadCommitted, false, now, fn})
 }
 
-func (b *postgresBackend) retried(ctx context.Context, level sql.IsolationLevel, now func() time.Time, fn func(*Tx) error) error {
+// run tries until the transaction has neither lost to another one nor lost its
+// connection before its commit was sent.
+func (b *postgresBackend) run(ctx context.Context, t transaction) error {
 	for try := 0; ; try++ {
-		tx, err := b.once(ctx, level, false, now, fn)
+		tx, again, err := b.once(ctx, t, try)
 		if err == nil {
 			tx.committed()
 			return nil
 		}
-		if !retryable(err) || try >= retryLimit {
+		if !again || try >= retryLimit || ctx.Err() != nil {
 			return err
 		}
-		wait := time.Duration(rand.Int64N(int64(time.Millisecond) << min(try, 6)))
+		wait := time.NewTimer(time.Duration(rand.Int64N(int64(time.Millisecond) << min(try, 6))))
 		select {
-		case <-time.After(wait):
+		case <-wait.C:
 		case <-ctx.Done():
+			wait.Stop()
 			return ctx.Err()
 		}
 	}
 }
 
-func (b *postgresBackend) once(ctx context.Context, level sql.IsolationLevel, readOnly bool, now func() time.Time, fn func(*Tx) error) (*Tx, error) {
-	raw, err := b.db.BeginTx(ctx, &sql.TxOptions{Isolation: level, ReadOnly: readOnly})
+// once runs the transaction. again tells whether it may be tried again.
+func (b *postgresBackend) once(ctx context.Context, t transaction, try int) (_ *Tx, again bool, err error) {
+	raw, err := b.db.BeginTx(ctx, &sql.TxOptions{Isolation: t.level, ReadOnly: t.readOnly})
 	if err != nil {
-		return nil, err
+		return nil, disconnected(err), err
 	}
 	defer raw.Rollback() //nolint:errcheck // no effect after a commit
-	tx := &Tx{Now: now(), ctx: ctx, conn: pgTx{raw}}
-	if err := fn(tx); err != nil {
-		return nil, err
+	tx := &Tx{Now: t.now(), ctx: ctx, run: ctx, conn: pgTx{raw}}
+	if err := tx.call(t.fn); err != nil {
+		// What fn made of the failure of a statement does not matter for trying again.
+		cause := errors.Join(err, tx.failed)
+		again := serialization(cause) || disconnected(tx.failed) ||
+			try == 0 && t.level == sql.LevelSerializable && IsUnique(cause)
+		return nil, again, err
 	}
-	return tx, raw.Commit()
+	// After a lost connection nobody knows whether the commit was done.
+	err = raw.Commit()
+	return tx, serialization(err), err
 }
 
 // migrationLock is the advisory lock that one migrating program holds.
 const migrationLock = 0x5e1_404
 
 func (b *postgresBackend) migrate(ctx context.Context, now func() time.Time, fn func(*Tx) error) error {
-	return b.retried(ctx, sql.LevelReadCommitted, now, func(tx *Tx) error {
+	return b.background(ctx, now, func(tx *Tx) error {
 		if _, err := tx.Exec("SELECT pg_advisory_xact_lock($1)", int64(migrationLock)); err != nil {
 			return err
 		}
@@ -103,11 +171,25 @@ func (b *postgresBackend) migrate(ctx context.Context, now func() time.Time, fn 
 	})
 }
 
-// retryable tells whether the transaction lost against another one (SQLSTATE
-// class 40) and may simply be run again.
-func retryable(err error) bool {
+// serialization tells whether the transaction lost to another one (SQLSTATE class
+// 40). A violated key may be such a loss as well: two transactions saw no row and
+// both wrote it; the second finds it when it is run again, so it is, once.
+func serialization(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
+}
+
+// disconnected tells whether the connection was lost: the server was stopped
+// (SQLSTATE class 57P), could not be reached, or did not answer.
+func disconnected(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "08")
+	}
+	var connect *pgconn.ConnectError
+	var network *net.OpError
+	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.EOF) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, pgconn.ErrConnClosed)
 }
 
 func (b *postgresBackend) close() error { return b.db.Close() }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"net/url"
 	"runtime"
 	"sync"
@@ -13,29 +12,25 @@ import (
 	_ "modernc.org/sqlite" // the driver named "sqlite"
 )
 
-// batchLimit bounds how many waiting transactions share one commit.
-const batchLimit = 128
+// errClosed is what a database says after Close.
+var errClosed = errors.New("store: the database is closed")
 
+// sqliteBackend has one writer, which commits waiting transactions together, and
+// a pool of readers.
 type sqliteBackend struct {
 	writeDB, readDB *sql.DB
+	writer          *stmtConn
 	readers         chan *stmtConn
+	made            int // readers there are
 	queue           chan *ticket
-	stop            chan struct{}
-	stopped         sync.WaitGroup
-	once            sync.Once
+	stop            chan struct{} // closed when Close begins
+	gone            chan struct{} // closed when the writer has ended
+	closing         sync.Once
+	closed          error
 }
 
-// ticket is one waiting Write. The writer hands it the turn, the caller runs its
-// function and hands the turn back, and both wait for the shared commit.
-type ticket struct {
-	ctx    context.Context
-	turn   chan *stmtConn
-	back   chan error
-	result chan error
-}
-
-func openSQLite(ctx context.Context, path string, readers int) (*sqliteBackend, error) {
-	if err := inspectSQLite(ctx, path); err != nil {
+func openSQLite(ctx context.Context, path string, readers int) (_ *sqliteBackend, err error) {
+	if err := prepareFile(ctx, path); err != nil {
 		return nil, err
 	}
 	if readers <= 0 {
@@ -43,70 +38,65 @@ func openSQLite(ctx context.Context, path string, readers int) (*sqliteBackend, 
 	}
 	b := &sqliteBackend{
 		readers: make(chan *stmtConn, readers),
-		queue:   make(chan *ticket, 1024),
+		queue:   make(chan *ticket, queueLimit),
 		stop:    make(chan struct{}),
+		gone:    make(chan struct{}),
 	}
-	var err error
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.release())
+		}
+	}()
 	if b.writeDB, err = sql.Open("sqlite", sqliteDSN(path, false)); err != nil {
 		return nil, err
 	}
-	writer, err := newStmtConn(ctx, b.writeDB)
-	if err != nil {
-		return nil, errors.Join(err, b.writeDB.Close())
+	if b.writer, err = newStmtConn(ctx, b.writeDB); err != nil {
+		return nil, err
 	}
 	if b.readDB, err = sql.Open("sqlite", sqliteDSN(path, true)); err != nil {
-		return nil, errors.Join(err, b.writeDB.Close())
+		return nil, err
 	}
 	for range readers {
 		c, err := newStmtConn(ctx, b.readDB)
 		if err != nil {
-			return nil, errors.Join(err, b.writeDB.Close(), b.readDB.Close())
+			return nil, err
 		}
 		b.readers <- c
+		b.made++
 	}
-	b.stopped.Add(1)
-	go b.writeLoop(writer)
+	go b.writeLoop(b.writer)
 	return b, nil
+}
+
+// pragmas of every connection. A commit is durable when it returns (synchronous),
+// and a damaged page is found when it is read (cell_size_check).
+var pragmas = [...]string{
+	"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+	"cache_size(-8000)", "journal_size_limit(67108864)", "cell_size_check(1)", "trusted_schema(0)",
 }
 
 func sqliteDSN(path string, readOnly bool) string {
 	q := url.Values{}
-	q.Add("_pragma", "busy_timeout(10000)")
-	q.Add("_pragma", "journal_mode(WAL)")
-	q.Add("_pragma", "synchronous(FULL)")
-	q.Add("_pragma", "foreign_keys(1)")
-	q.Add("_pragma", "cache_size(-8000)")
+	for _, p := range pragmas {
+		q.Add("_pragma", p)
+	}
 	if readOnly {
 		q.Add("_pragma", "query_only(1)")
 	}
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+	return fileURL(path) + "?" + q.Encode()
 }
 
-// inspectSQLite refuses a file that is damaged or no SQLite database, without writing to it.
-func inspectSQLite(ctx context.Context, path string) error {
-	state, err := sqliteFileState(path)
-	if err != nil || state == fileAbsent {
-		return err
-	}
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro")
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	var verdict string
-	if err := db.QueryRowContext(ctx, state.checkPragma()).Scan(&verdict); err != nil {
-		return fmt.Errorf("%s cannot be read as a database and was left untouched: %w", path, err)
-	}
-	if verdict != "ok" && state.small() {
-		return fmt.Errorf("%s is damaged and was left untouched: %s", path, verdict)
-	}
-	return nil
-}
+func fileURL(path string) string { return "file:" + (&url.URL{Path: path}).EscapedPath() }
 
 func (b *sqliteBackend) read(ctx context.Context, now func() time.Time, fn func(*Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	var c *stmtConn
 	select {
 	case c = <-b.readers:
+	case <-b.stop:
+		return errClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -117,133 +107,37 @@ func (b *sqliteBackend) read(ctx context.Context, now func() time.Time, fn func(
 		return err
 	}
 	defer c.plain(free, "ROLLBACK") //nolint:errcheck // nothing was written
-	return fn(&Tx{Now: now(), ctx: free, conn: c})
+	defer c.rest()
+	tx := &Tx{Now: now(), ctx: ctx, run: free, conn: c}
+	return tx.call(fn)
 }
 
-func (b *sqliteBackend) write(ctx context.Context, now func() time.Time, fn func(*Tx) error) error {
-	t := &ticket{ctx: ctx, turn: make(chan *stmtConn), back: make(chan error, 1), result: make(chan error, 1)}
-	select {
-	case b.queue <- t:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-b.stop:
-		return errors.New("store: the database is closed")
-	}
-	var c *stmtConn
-	select {
-	case c = <-t.turn:
-	case <-ctx.Done():
-		return ctx.Err()
-	case err := <-t.result:
-		return err
-	}
-	// An interrupted statement would roll back the neighbours in this commit.
-	tx := &Tx{Now: now(), ctx: context.WithoutCancel(ctx), conn: c}
-	if err := t.run(tx, fn); err != nil {
-		<-t.result
-		return err
-	}
-	if err := <-t.result; err != nil {
-		return err
-	}
-	tx.committed()
-	return nil
-}
-
-func (b *sqliteBackend) background(ctx context.Context, now func() time.Time, fn func(*Tx) error) error {
-	return b.write(ctx, now, fn)
-}
-
-// errAborted is what the writer sees when fn panicked or left its goroutine.
-var errAborted = errors.New("store: the transaction function did not return")
-
-func (t *ticket) run(tx *Tx, fn func(*Tx) error) error {
-	err := errAborted
-	defer func() { t.back <- err }()
-	err = fn(tx)
-	return err
-}
-
-func (b *sqliteBackend) migrate(ctx context.Context, now func() time.Time, fn func(*Tx) error) error {
-	return b.write(ctx, now, fn)
-}
-
-func (b *sqliteBackend) writeLoop(c *stmtConn) {
-	defer b.stopped.Done()
-	for {
-		select {
-		case t := <-b.queue:
-			b.batch(c, t)
-		case <-b.stop:
-			for {
-				select {
-				case t := <-b.queue:
-					b.batch(c, t)
-				default:
-					return
-				}
-			}
-		}
-	}
-}
-
-// batch runs first and whatever else waits, and commits them together.
-func (b *sqliteBackend) batch(c *stmtConn, first *ticket) {
-	ctx := context.Background()
-	if err := c.plain(ctx, "BEGIN IMMEDIATE"); err != nil {
-		first.result <- err
-		return
-	}
-	var done []*ticket
-	var broken error
-	for t, n := first, 0; t != nil && broken == nil; n++ {
-		ran, err := b.one(c, t)
-		if ran {
-			done = append(done, t)
-		}
-		broken = err
-		t = nil
-		if n < batchLimit && broken == nil {
-			select {
-			case t = <-b.queue:
-			default:
-			}
-		}
-	}
-	if broken == nil {
-		broken = c.plain(ctx, "COMMIT")
-	}
-	if broken != nil {
-		c.plain(ctx, "ROLLBACK") //nolint:errcheck // already failing
-	}
-	for _, t := range done {
-		t.result <- broken
-	}
-}
-
-// one gives the turn to t inside a savepoint. ran tells whether t waits for the
-// outcome; err is set when the whole batch can no longer be committed.
-func (b *sqliteBackend) one(c *stmtConn, t *ticket) (ran bool, err error) {
-	ctx := context.Background()
-	if err := c.plain(ctx, "SAVEPOINT s"); err != nil {
-		t.result <- err
-		return false, err
-	}
-	select {
-	case t.turn <- c:
-	case <-t.ctx.Done():
-		return false, c.plain(ctx, "RELEASE s")
-	}
-	if failed := <-t.back; failed != nil {
-		if err := c.plain(ctx, "ROLLBACK TO s"); err != nil {
-			return true, err
-		}
-	}
-	return true, c.plain(ctx, "RELEASE s")
-}
-
+// close waits for the transactions that have begun.
 func (b *sqliteBackend) close() error {
-	b.once.Do(func() { close(b.stop) })
-	b.stopped.Wait()
-	return errors.Join(b.readDB.Close(), b.writeDB.Close())
+	b.closing.Do(func() {
+		close(b.stop)
+		<-b.gone
+		b.closed = b.release()
+	})
+	return b.closed
+}
+
+// release closes all connections, the writer last: it puts the log back into the
+// file and removes it.
+func (b *sqliteBackend) release() error {
+	var faults []error
+	for range b.made {
+		c := <-b.readers
+		faults = append(faults, c.close())
+	}
+	if b.readDB != nil {
+		faults = append(faults, b.readDB.Close())
+	}
+	if b.writer != nil {
+		faults = append(faults, b.writer.close())
+	}
+	if b.writeDB != nil {
+		faults = append(faults, b.writeDB.Close())
+	}
+	return errors.Join(faults...)
 }

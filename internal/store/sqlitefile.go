@@ -1,64 +1,156 @@
 package store
 
 import (
+	"context"
+	"database/sql"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 )
 
-// fileState is what the bytes of a database file tell before SQLite sees them:
-// its size, or fileAbsent.
-type fileState int64
-
-const fileAbsent fileState = -1
+// applicationID marks a SQLite file as ours (file format, 1.3.15): "Smon".
+const applicationID = 0x536d6f6e
 
 // quickCheckLimit is the size in bytes up to which a file is checked whole at every start.
 const quickCheckLimit = 64 << 20
 
-func (s fileState) small() bool { return s <= quickCheckLimit }
+const headerSize = 100
 
-func (s fileState) checkPragma() string {
-	if s.small() {
-		return "PRAGMA quick_check(1)"
+// prepareFile makes path ready to be opened: an absent file is created readable
+// by its owner alone, and a file that is damaged or not ours is refused without a
+// byte of it being changed.
+func prepareFile(ctx context.Context, path string) error {
+	if path == "" || strings.HasPrefix(path, ":") {
+		return errors.New(`the database needs the path of a file: "sqlite:/var/lib/seimon/seimon.db"`)
 	}
-	return "PRAGMA schema_version"
-}
-
-// sqliteFileState reads the header (SQLite file format, 1.3) and compares the
-// size it promises with the size there is.
-func sqliteFileState(path string) (fileState, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fileAbsent, nil
+		return createFile(path)
 	}
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer f.Close()
+	if err := inspectFile(ctx, f, path); err != nil {
+		return fmt.Errorf("%w; it was left untouched", err)
+	}
+	return nil
+}
+
+func createFile(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path)) // the name itself must outlive a power cut
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+func inspectFile(ctx context.Context, f *os.File, path string) error {
 	info, err := f.Stat()
 	if err != nil {
-		return 0, err
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a file", path)
 	}
 	if info.Size() == 0 {
-		return fileAbsent, nil
+		return nil
 	}
-	head := make([]byte, 100)
+	h, err := readHeader(f, path)
+	if err != nil {
+		return err
+	}
+	logged := hasLog(path)
+	// With a log beside it the file may lag behind what its header promises.
+	if size := h.pages * h.pageSize; !logged && size > info.Size() {
+		return fmt.Errorf("%s is cut short: it has %d bytes of %d", path, info.Size(), size)
+	}
+	if h.app != applicationID && (h.app != 0 || h.tables > 0) {
+		return fmt.Errorf("%s is the database of another program", path)
+	}
+	return askSQLite(ctx, path, logged, info.Size() <= quickCheckLimit)
+}
+
+// header is what the first bytes of a database file tell.
+type header struct {
+	pageSize, pages int64
+	app             uint32
+	tables          int // cells on the first page, which lists the tables
+}
+
+// readHeader reads the file header (SQLite file format, 1.3) and that of the
+// first page (1.6).
+func readHeader(f io.Reader, path string) (header, error) {
+	head := make([]byte, headerSize+8)
 	if _, err := io.ReadFull(f, head); err != nil || string(head[:16]) != "SQLite format 3\x00" {
-		return 0, fmt.Errorf("%s is not a SQLite database and was left untouched", path)
+		return header{}, fmt.Errorf("%s is not a SQLite database", path)
 	}
-	page := int64(binary.BigEndian.Uint16(head[16:]))
-	if page == 1 {
-		page = 65536
+	h := header{
+		pageSize: int64(binary.BigEndian.Uint16(head[16:])),
+		pages:    int64(binary.BigEndian.Uint32(head[28:])),
+		app:      binary.BigEndian.Uint32(head[68:]),
+		tables:   int(binary.BigEndian.Uint16(head[headerSize+3:])),
 	}
-	pages := int64(binary.BigEndian.Uint32(head[28:]))
-	if wal, err := os.Stat(path + "-wal"); err == nil && wal.Size() > 0 {
-		return fileState(info.Size()), nil // the header may be older than the log beside it
+	if h.pageSize == 1 {
+		h.pageSize = 65536
 	}
-	if pages*page > info.Size() {
-		return 0, fmt.Errorf("%s is cut short: %d bytes of %d; it was left untouched", path, info.Size(), pages*page)
+	if h.pageSize < 512 || h.pageSize&(h.pageSize-1) != 0 {
+		return header{}, fmt.Errorf("%s is damaged: its header gives pages of %d bytes", path, h.pageSize)
 	}
-	return fileState(info.Size()), nil
+	return h, nil
+}
+
+// hasLog tells whether a write-ahead log lies beside the file: after a crash, or
+// while another program has the file open.
+func hasLog(path string) bool {
+	info, err := os.Stat(path + "-wal")
+	return err == nil && info.Size() > 0
+}
+
+// askSQLite lets SQLite read the file. Without a log it is opened as immutable, so
+// that nothing is created beside it.
+func askSQLite(ctx context.Context, path string, logged, whole bool) error {
+	mode := "?mode=ro"
+	if !logged {
+		mode += "&immutable=1"
+	}
+	db, err := sql.Open("sqlite", fileURL(path)+mode)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	var app, tables int64
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+		return fmt.Errorf("%s cannot be read as a database: %w", path, err)
+	}
+	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&app); err != nil {
+		return fmt.Errorf("%s cannot be read as a database: %w", path, err)
+	}
+	if app != applicationID && (app != 0 || tables > 0) {
+		return fmt.Errorf("%s is the database of another program", path)
+	}
+	if !whole {
+		return nil
+	}
+	var verdict string
+	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+		return fmt.Errorf("%s is damaged: %w", path, err)
+	}
+	if verdict != "ok" {
+		return fmt.Errorf("%s is damaged: %s", path, verdict)
+	}
+	return nil
 }

@@ -3,7 +3,11 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 )
+
+// stmtLimit bounds the prepared statements of one connection.
+const stmtLimit = 512
 
 // stmtConn is one connection with its prepared statements. Only one goroutine
 // uses it at a time.
@@ -32,8 +36,27 @@ func (c *stmtConn) prepare(ctx context.Context, query string) (*sql.Stmt, error)
 	return s, nil
 }
 
+// rest cuts the cache to its limit between two transactions.
+func (c *stmtConn) rest() {
+	for query, s := range c.stmts {
+		if len(c.stmts) <= stmtLimit {
+			return
+		}
+		s.Close()
+		delete(c.stmts, query)
+	}
+}
+
+func (c *stmtConn) close() error {
+	var faults []error
+	for _, s := range c.stmts {
+		faults = append(faults, s.Close())
+	}
+	return errors.Join(append(faults, c.conn.Close())...)
+}
+
 func (c *stmtConn) plain(ctx context.Context, query string) error {
-	_, err := c.conn.ExecContext(ctx, query)
+	_, err := c.exec(ctx, query, nil)
 	return err
 }
 
@@ -56,7 +79,7 @@ func (c *stmtConn) query(ctx context.Context, query string, args []any) (*sql.Ro
 func (c *stmtConn) queryRow(ctx context.Context, query string, args []any) *sql.Row {
 	s, err := c.prepare(ctx, query)
 	if err != nil {
-		return c.conn.QueryRowContext(ctx, query, args...)
+		return c.conn.QueryRowContext(ctx, query, args...) // a Row that holds the error
 	}
 	return s.QueryRowContext(ctx, args...)
 }

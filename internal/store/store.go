@@ -101,54 +101,6 @@ func (db *DB) Background(ctx context.Context, fn func(*Tx) error) error {
 	return db.backend.background(ctx, db.Now, fn)
 }
 
-// Tx is one transaction and the instant it happens at.
-type Tx struct {
-	// Now is the time of the transaction (UTC, milliseconds).
-	Now time.Time
-
-	ctx   context.Context
-	conn  executor
-	after []func()
-}
-
-// executor runs SQL inside an open transaction.
-type executor interface {
-	exec(ctx context.Context, query string, args []any) (sql.Result, error)
-	query(ctx context.Context, query string, args []any) (*sql.Rows, error)
-	queryRow(ctx context.Context, query string, args []any) *sql.Row
-}
-
-// Context is the context of the caller, for cancelling and tracing.
-func (tx *Tx) Context() context.Context { return tx.ctx }
-
-// Exec runs a statement and returns the number of rows it touched.
-func (tx *Tx) Exec(query string, args ...any) (int64, error) {
-	res, err := tx.conn.exec(tx.ctx, query, args)
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
-}
-
-// Query runs a statement that returns rows; the caller closes them.
-func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) {
-	return tx.conn.query(tx.ctx, query, args)
-}
-
-// QueryRow runs a statement that returns at most one row.
-func (tx *Tx) QueryRow(query string, args ...any) *sql.Row {
-	return tx.conn.queryRow(tx.ctx, query, args)
-}
-
-// After runs fn once the transaction is durable, and not if it fails.
-func (tx *Tx) After(fn func()) { tx.after = append(tx.after, fn) }
-
-func (tx *Tx) committed() {
-	for _, fn := range tx.after {
-		fn()
-	}
-}
-
 // Millis turns a time into the integer that is stored: Unix milliseconds, 0 for the zero time.
 func Millis(t time.Time) int64 {
 	if t.IsZero() {
