@@ -108,6 +108,10 @@ func (s *Site) noRoute(w *answer, r *http.Request) {
 	verdict := &verdict{header: http.Header{}}
 	h, _ := s.mux.Handler(r)
 	h.ServeHTTP(verdict, r)
+	if verdict.status < http.StatusBadRequest { // on to the tidy form of the path
+		h.ServeHTTP(w, r)
+		return
+	}
 	if allow := verdict.header.Get("Allow"); allow != "" { // RFC 9110 15.5.6
 		w.Header().Set("Allow", allow)
 	}
