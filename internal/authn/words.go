@@ -104,7 +104,9 @@ func (r Requirement) Stricter(o Requirement) Requirement {
 	out.PhishingResistant = r.PhishingResistant || o.PhishingResistant
 	out.HardwareBound = r.HardwareBound || o.HardwareBound
 	out.UserVerified = r.UserVerified || o.UserVerified
-	out.TrustedBrowser = r.TrustedBrowser && o.TrustedBrowser
+	// A waiver survives only where every side that asks for a second step grants it.
+	out.TrustedBrowser = (r.TrustedBrowser || !r.SecondStep()) && (o.TrustedBrowser || !o.SecondStep()) &&
+		(r.TrustedBrowser || o.TrustedBrowser)
 	if o.Fresh > 0 && (r.Fresh == 0 || o.Fresh < r.Fresh) {
 		out.Fresh = o.Fresh
 	}

@@ -80,6 +80,9 @@ func (h *Hall) openSession(tx *store.Tx, t *transaction.Transaction, s *sight, e
 	case s.mine(t) && len(t.Evidence) == 0:
 		err = h.sessions.Touch(tx, s.session.ID, s.visit.client.Addr.String())
 	case s.mine(t):
+		if err := h.sessions.Touch(tx, s.session.ID, s.visit.client.Addr.String()); err != nil {
+			return err
+		}
 		s.session, end.sessionToken, err = h.sessions.Rise(tx, s.session.ID, t.Evidence)
 	default:
 		if s.session.ID != "" {
@@ -120,7 +123,8 @@ func (h *Hall) welcome(tx *store.Tx, t *transaction.Transaction, s *sight) error
 	}
 	if s.person.Notices == directory.NoticeEvery || first {
 		return h.tell(tx, t, s, "login.mail.signin", map[string]string{
-			"service": s.party.Name(s.person.Lang), "address": s.session.Address, "device": s.session.Agent,
+			"service": s.party.Name(s.person.Lang), "address": s.visit.client.Addr.String(),
+			"device": session.Classify(s.visit.agent).In(h.words.In(s.person.Lang)),
 		})
 	}
 	return nil

@@ -56,7 +56,7 @@ func TestUserNameThenPasswordThenService(t *testing.T) {
 	g := open(t)
 	g.Person("s1234567")
 	b := g.browser(logintest.Campus)
-	b.Get("/enter/library").Want("ユーザ名", "library（日本語）")
+	b.Get("/enter/library").Want("ユーザー名", "library（日本語）")
 	b.Submit("次へ", "username", "ｓ1234567").Want("s1234567 としてサインインします。")
 	b.Submit("次へ", "password", logintest.Password)
 	g.arrived(b, "library", "s1234567")
@@ -95,7 +95,7 @@ func TestWrongPasswordAndUnknownUserLookTheSame(t *testing.T) {
 	if a, b := same(known, "s1234567"), same(unknown, "s7654321"); a != b {
 		t.Errorf("the pages differ:\n%s\n---\n%s", a, b)
 	}
-	known.Want("ユーザ名またはパスワード")
+	known.Want("ユーザー名かパスワードがちがいます。")
 }
 
 // cutSupport removes what differs between any two sign-ins: the support code.
@@ -233,7 +233,7 @@ func TestStatesAreToldOnlyAfterTheProof(t *testing.T) {
 		return g.People.SetState(tx, a.ID, directory.Suspended, "学籍異動", "desk")
 	})
 	b := g.signIn(g.browser(logintest.Campus), "library", "s1234567", "wrong")
-	b.Refuse("停止").Want("ユーザ名またはパスワード")
+	b.Refuse("停止").Want("ユーザー名かパスワードがちがいます。")
 	b.Submit("次へ", "password", logintest.Password).WantStatus(403).Want("止")
 	if len(g.front.Outcomes()) != 0 {
 		t.Error("a suspended account got in")
@@ -303,7 +303,7 @@ func TestTheSessionTokenChangesWhenAssuranceRises(t *testing.T) {
 		t.Fatal("the token stayed")
 	}
 	b.SetCookie("__Host-session", before)
-	b.Get("/enter/library").Want("ユーザ名")
+	b.Get("/enter/library").Want("ユーザー名")
 }
 
 func TestAFixedSessionCookieIsNotAdopted(t *testing.T) {
@@ -420,4 +420,81 @@ func TestEverySignInIsOnRecordAndExplained(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// second signs in with the password off campus and stands before the second step.
+func (g *gate) second(user, party string) *webtest.Browser {
+	return g.signIn(g.browser(logintest.Home), party, user, logintest.Password)
+}
+
+func TestSecondStepOffCampus(t *testing.T) {
+	g := open(t)
+	a := g.Person("s1234567")
+	g.App(a.ID)
+	b := g.second("s1234567", "webmail")
+	b.Want("アプリに表示されている数字", "このブラウザを7日").Submit("次へ", "code", g.Code(a.ID, 0))
+	g.arrived(b, "webmail", "s1234567")
+	o := g.front.Last()
+	if o.Assurance.Level != authn.AAL2 || !slices.Equal(o.Assurance.AMR, []string{"mfa", "otp", "pwd"}) {
+		t.Errorf("assurance %+v", o.Assurance)
+	}
+}
+
+func TestACodeIsAcceptedOnce(t *testing.T) {
+	g := open(t)
+	a := g.Person("s1234567")
+	g.App(a.ID)
+	code := g.Code(a.ID, 0)
+	b := g.second("s1234567", "webmail").Submit("次へ", "code", code)
+	g.arrived(b, "webmail", "s1234567")
+	thief := g.second("s1234567", "webmail").Submit("次へ", "code", code)
+	thief.WantStatus(422).Want("もう使われました", "あと30秒")
+	if n := len(g.front.Outcomes()); n != 1 {
+		t.Fatalf("%d outcomes", n)
+	}
+}
+
+func TestAClockThatIsOffIsNamed(t *testing.T) {
+	g := open(t)
+	a := g.Person("s1234567")
+	g.App(a.ID)
+	b := g.second("s1234567", "webmail").Submit("次へ", "code", g.Code(a.ID, -4*time.Minute))
+	b.WantStatus(422).Want("約3分45秒遅れています")
+	b.Accept = "en"
+	b = g.browser(logintest.Home)
+	b.Accept = "en"
+	b.Get("/enter/webmail").Submit("Next", "username", "s1234567").Submit("Next", "password", logintest.Password)
+	b.Submit("Next", "code", g.Code(a.ID, 5*time.Minute)).Want("fast")
+}
+
+func TestTrustedBrowserStandsInButAddsNothing(t *testing.T) {
+	g := open(t)
+	a := g.Person("s1234567")
+	g.App(a.ID)
+	b := g.second("s1234567", "webmail").Submit("次へ", "code", g.Code(a.ID, 0), "trust", "1")
+	g.arrived(b, "webmail", "s1234567")
+	g.Clock.Add(25 * time.Hour) // the session is over, the trust is not
+	b.Get("/enter/webmail").Submit("次へ", "username", "s1234567").Submit("次へ", "password", logintest.Password)
+	g.arrived(b, "webmail", "s1234567")
+	if o := g.front.Last(); o.Assurance.Level != authn.AAL1 {
+		t.Errorf("a trusted browser raised the level to %v", o.Assurance.Level)
+	}
+	b.Get("/enter/payroll").Want("アプリに表示されている数字")
+	g.Clock.Add(7 * 24 * time.Hour)
+	b.Get("/enter/webmail").Submit("次へ", "username", "s1234567").Submit("次へ", "password", logintest.Password)
+	if b.Left() {
+		t.Error("trust outlived its seven days")
+	}
+}
+
+func TestEnrolmentIsAStepOnCampusOnly(t *testing.T) {
+	g := open(t)
+	a := g.Person("s1234567")
+	b := g.signIn(g.browser(logintest.Campus), "payroll", "s1234567", logintest.Password)
+	b.WantStatus(200).Want("QR")
+	if got := g.Kinds(a.ID); len(got) != 1 {
+		t.Fatalf("active before it was confirmed: %v", got)
+	}
+	home := g.signIn(g.browser(logintest.Home), "payroll", "s1234567", logintest.Password)
+	home.WantStatus(403).Refuse("QR")
 }

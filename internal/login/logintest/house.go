@@ -14,6 +14,7 @@ import (
 	"seimon/internal/directory"
 	"seimon/internal/factor"
 	"seimon/internal/factor/password"
+	"seimon/internal/factor/totp"
 	"seimon/internal/jobs"
 	"seimon/internal/keyring"
 	"seimon/internal/lang"
@@ -132,7 +133,7 @@ func Schemas() []store.Schema {
 func Words() []lang.Source {
 	return []lang.Source{
 		web.Words(), mail.Words(), session.Words(), rp.Words(), diagnosis.Words(),
-		password.Words(), login.Words(), signout.Words(),
+		password.Words(), totp.Words(), login.Words(), signout.Words(),
 	}
 }
 
@@ -192,8 +193,10 @@ func New(t testing.TB, schemas []store.Schema, words []lang.Source) *House {
 func (h *House) factors() {
 	h.Factors = factor.Set{
 		password.New(password.Config{Memory: 64, Time: 1, Threads: 1, Parallel: 4}, h.Bindings),
+		totp.New(totp.Config{Issuer: "正門大学"}, h.Bindings),
 	}
 	h.must(h.Site.Templates(password.Templates()))
+	h.must(h.Site.Templates(totp.Templates()))
 }
 
 func (h *House) must(err error) {
@@ -262,4 +265,34 @@ func (h *House) Kinds(account authn.AccountID) []authn.Kind {
 		return err
 	}))
 	return out
+}
+
+// Secret is the secret of every one-time password app in a test house.
+const Secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+
+// App registers a one-time password app for an account.
+func (h *House) App(account authn.AccountID) {
+	h.T.Helper()
+	b, err := totp.Import(totp.Config{}, account, "電話", Secret, h.Clock.Now())
+	h.must(err)
+	h.Write(func(tx *store.Tx) error {
+		_, err := h.Bindings.Add(tx, b)
+		return err
+	})
+}
+
+// Code is what the account's app shows when its clock is off by so much.
+func (h *House) Code(account authn.AccountID, off time.Duration) string {
+	h.T.Helper()
+	var code string
+	h.must(h.DB.Read(h.T.Context(), func(tx *store.Tx) error {
+		all, err := h.Bindings.Of(tx, account)
+		for _, b := range all {
+			if b.Kind == totp.Kind && b.State == factor.Active {
+				code, _, err = totp.CodeAt(b, tx.Now.Add(off))
+			}
+		}
+		return err
+	}))
+	return code
 }
