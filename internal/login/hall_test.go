@@ -463,8 +463,8 @@ func TestAClockThatIsOffIsNamed(t *testing.T) {
 	b.Accept = "en"
 	b = g.browser(logintest.Home)
 	b.Accept = "en"
-	b.Get("/enter/webmail").Submit("Next", "username", "s1234567").Submit("Next", "password", logintest.Password)
-	b.Submit("Next", "code", g.Code(a.ID, 5*time.Minute)).Want("fast")
+	b.Get("/enter/webmail").Submit("Continue", "username", "s1234567").Submit("Continue", "password", logintest.Password)
+	b.Submit("Continue", "code", g.Code(a.ID, 5*time.Minute)).Want("fast")
 }
 
 func TestTrustedBrowserStandsInButAddsNothing(t *testing.T) {
