@@ -264,11 +264,19 @@ func (h *Hall) freshBeforeEnrolment(s *sight) {
 // fault names the cause of a denial, with the facts that its words use.
 func (h *Hall) fault(t *transaction.Transaction, s *sight) *authn.Fault {
 	f := authn.NewFault(s.verdict.Cause, "kind", string(s.zone.Kind))
+	switch f.Code {
+	case "Z1", "Z2", "Z2.guest", "R1.none", "R1.enroll":
+		// A registration that was begun and forgotten is the likelier reason, and nearer to its end.
+		if i := slices.IndexFunc(s.bindings, func(b factor.Binding) bool { return b.State == factor.Pending }); i >= 0 {
+			f.Code = "T5"
+			f.Facts["begun"] = factor.TimeFact(s.bindings[i].Created)
+		}
+	}
 	if s.account.ID != "" {
 		f.Facts["user"] = s.account.UserName
 		_, since := s.account.Standing(s.kase.Now)
 		if !since.IsZero() {
-			f.Facts["since"] = since.Format(time.RFC3339)
+			f.Facts["since"] = factor.TimeFact(since)
 		}
 		f.Facts["why"] = s.account.StateWhy
 	}
