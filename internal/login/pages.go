@@ -28,6 +28,7 @@ type stepPage struct {
 	Template string // of the factor's fields
 	Data     any
 	Problem  *diagnosis.Advice
+	Hints    []string // what looks wrong in the user name, from its text alone
 	Support  string
 	Ways     []way
 	Trust    string // length of trust in words; empty when this browser may not be trusted
