@@ -47,7 +47,7 @@
 //	table                                a div around table, so that it scrolls alone
 //	facts                                on dl
 //	steps                                ol; li may be done, the present one has aria-current="step"
-//	qr, groups                           figure around an svg; a key or code in readable parts
+//	qr, groups                           svg or figure around one; a key or code in readable parts
 //	prose, small, soft, sr, paper, no-paper
 //
 // # Script
@@ -55,7 +55,7 @@
 // Script only helps; every page works without it. A page asks by attributes:
 //
 //	input data-code="6"       sends the form when the digits are complete
-//	input data-clock          (hidden) gets the milliseconds by which the device's clock is ahead
+//	input data-clock          (hidden) gets the device's time in Unix milliseconds at the moment of sending
 //	input data-watch          Caps Lock and full-width hints; password and user name fields have them anyway
 //	input data-hint="username" also hints when a mail address is typed
 //	form data-auto            is sent at once, as a page that only passes something on

@@ -60,7 +60,6 @@ type page struct {
 	Help    string
 	HelpURL string
 	Notices []string
-	Now     int64 // Unix milliseconds
 	Body    template.HTML
 	Bare    bool // the body shows the support code itself
 }
@@ -79,7 +78,7 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, p page) error {
 		return fmt.Errorf("web: page %s: %w", p.Template, err)
 	}
 	p.Body = template.HTML(body.String()) //nolint:gosec // the template escaped it
-	p.Lang, p.Langs, p.Now = tag, s.switchTo(r, p.Again), s.cfg.Now().UnixMilli()
+	p.Lang, p.Langs = tag, s.switchTo(r, p.Again)
 	p.Brand, p.Help, p.HelpURL = s.cfg.Brand.Name[tag], s.cfg.Brand.Help[tag], s.cfg.Brand.HelpURL
 	if p.Short = s.cfg.Brand.Short[tag]; p.Short == "" {
 		p.Short = p.Brand

@@ -31,8 +31,6 @@ type Config struct {
 	Log         *slog.Logger // nil logs nothing
 	// Notice gives announcements for the top of every page, as whole sentences.
 	Notice func(r *http.Request) []string
-	// Now is the clock; nil is the real one.
-	Now func() time.Time
 	// Observe is told about each answered request; pattern is empty when no route matched.
 	Observe func(pattern string, status int, took time.Duration)
 }
@@ -75,9 +73,6 @@ func New(cfg Config) (*Site, error) {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
 	}
 	rule, err := newClientRule(cfg.Proxies, cfg.ProxyHeader)
 	if err != nil {

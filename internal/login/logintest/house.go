@@ -148,7 +148,7 @@ func New(t testing.TB, schemas []store.Schema, words []lang.Source) *House {
 	h.must(err)
 	h.Ring, err = keyring.Open(t.Context(), h.DB, keyring.Config{Master: []byte("0123456789abcdef0123456789abcdef")})
 	h.must(err)
-	h.Site, err = web.New(web.Config{Origin: Origin, Words: h.Words, Now: h.Clock.Now, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})), Brand: web.Brand{
+	h.Site, err = web.New(web.Config{Origin: Origin, Words: h.Words, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})), Brand: web.Brand{
 		Name: map[lang.Tag]string{lang.JA: "正門大学", lang.EN: "Seimon University"},
 		Help: map[lang.Tag]string{lang.JA: "ヘルプデスク 内線1234", lang.EN: "Help desk, extension 1234"},
 	}})

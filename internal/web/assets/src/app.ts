@@ -1,14 +1,14 @@
 // Small helps for pages that also work without them. Every help finds its own
 // elements; the words come from data attributes of the body, already in the
 // language of the page.
-import { measureClock } from "./clock";
+import { tellClock } from "./clock";
 import { watchCodes } from "./code";
 import { copyButtons, printButtons } from "./copy";
 import { hints } from "./hints";
 import { keepTyped } from "./keep";
 import { sendOnce, sendNow } from "./once";
 
-const helps = [measureClock, watchCodes, copyButtons, printButtons, hints, keepTyped, sendOnce, sendNow];
+const helps = [tellClock, watchCodes, copyButtons, printButtons, hints, keepTyped, sendOnce, sendNow];
 for (const help of helps) {
   try {
     help();
