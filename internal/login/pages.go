@@ -190,18 +190,6 @@ func (h *Hall) denied(w http.ResponseWriter, r *http.Request, t *transaction.Tra
 	})
 }
 
-// groupLabels names the groups that a service is for.
-func groupLabels(s *sight, tag lang.Tag) string {
-	var names []string
-	for _, g := range s.ruling.For {
-		names = append(names, s.doc.GroupLabel(g, string(tag)))
-	}
-	if tag == lang.JA {
-		return strings.Join(names, "、")
-	}
-	return strings.Join(names, ", ")
-}
-
 // advice puts a fault into words: all that helps once the first factor was
 // proved, and nothing about the account before.
 func (h *Hall) advice(r *http.Request, s *sight, f *authn.Fault) *diagnosis.Advice {
@@ -209,7 +197,7 @@ func (h *Hall) advice(r *http.Request, s *sight, f *authn.Fault) *diagnosis.Advi
 	a := diagnosis.Advise(printer(r), f, diagnosis.Context{
 		Proved: len(s.kase.Evidence) > 0, HelpURL: h.helpURL, Now: s.kase.Now,
 		Facts: map[string]string{
-			"groups":  groupLabels(s, tag),
+			"groups":  s.doc.GroupLabels(s.ruling.For, string(tag)),
 			"service": s.party.Name(tag), "address": s.visit.client.Addr.String(),
 			"zone": s.doc.ZoneLabel(s.zone.Name, string(tag)), "user": s.account.UserName,
 		},
