@@ -82,7 +82,7 @@ func (h *Hall) look(tx *store.Tx, t *transaction.Transaction, v visit) (*sight, 
 		Passive:  t.Ask.Passive,
 		Now:      tx.Now,
 	}
-	s.ruling = s.doc.Rule(policy.Question{Service: t.Ask.Party, Groups: s.account.Groups, Zone: s.zone})
+	s.ruling = s.doc.Rule(policy.Question{Service: t.Ask.Party, Groups: s.account.Groups, Zone: s.zone, Addr: v.client.Addr})
 	s.kase.Place = s.ruling.Place
 	s.kase.Requirement = s.ruling.Requirement.Stricter(t.Ask.Want)
 	s.kase.Has = h.has(t, s)
