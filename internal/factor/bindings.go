@@ -216,6 +216,17 @@ func (b *Bindings) Remove(tx *store.Tx, id string) error {
 	return err
 }
 
+// Restore brings a removed binding back into use as it was, its counter included,
+// so that nothing used before works again. ErrNone when it is not a removed one,
+// ErrTaken when another binding has taken its identifier meanwhile.
+func (b *Bindings) Restore(tx *store.Tx, id string) error {
+	err := touched(tx.Exec("UPDATE factor_binding SET state = 'active', changed = $1 WHERE id = $2 AND state = 'removed'", store.Millis(tx.Now), id))
+	if store.IsUnique(err) {
+		return ErrTaken
+	}
+	return err
+}
+
 func touched(n int64, err error) error {
 	if err == nil && n == 0 {
 		return ErrNone
