@@ -23,8 +23,12 @@ type Config struct {
 	Listen string `toml:"listen"`
 	// Origin is the address under which browsers know the gate.
 	Origin string `toml:"origin"`
-	// TimeZone is the campus's, in tz database form.
+	// TimeZone is the campus's, in tz database form; Asia/Tokyo when empty.
 	TimeZone string `toml:"time_zone"`
+	// Languages are those of the pages; ja and en.
+	Languages []string `toml:"languages"`
+	// LogLevel is debug, info, warn or error; info when empty.
+	LogLevel string `toml:"log_level"`
 
 	TLS        TLSConfig        `toml:"tls"`
 	Proxy      ProxyConfig      `toml:"proxy"`
@@ -32,25 +36,27 @@ type Config struct {
 	Keys       KeysConfig       `toml:"keys"`
 	Mail       MailConfig       `toml:"mail"`
 	University UniversityConfig `toml:"university"`
+	Words      WordsConfig      `toml:"words"`
 	Password   PasswordConfig   `toml:"password"`
 	Session    SessionConfig    `toml:"session"`
 	Metrics    MetricsConfig    `toml:"metrics"`
 	Outage     OutageConfig     `toml:"outage"`
 
-	file string
+	file  string
+	lines map[string]int
 }
 
 // TLSConfig names the certificate of the main listener. Without one the gate
 // speaks plain HTTP, which is only for a declared proxy in front.
 type TLSConfig struct {
-	Certificate string `toml:"certificate"`
-	Key         string `toml:"key"`
+	Certificate string `toml:"certificate"` // PEM, the server's own first
+	Key         string `toml:"key"`         // PEM
 }
 
 // ProxyConfig declares the proxies whose header is believed.
 type ProxyConfig struct {
 	Addresses []string `toml:"addresses"`
-	Header    string   `toml:"header"`
+	Header    string   `toml:"header"` // X-Forwarded-For or Forwarded
 	// Behind says that every request comes through a proxy.
 	Behind bool `toml:"behind"`
 }
@@ -58,24 +64,30 @@ type ProxyConfig struct {
 // DatabaseConfig names the database.
 type DatabaseConfig struct {
 	URL string `toml:"url"`
-	// URLFile holds the URL when it has a password in it.
+	// URLFile holds the URL when it has a password in it. The environment variable
+	// SEIMON_DATABASE_URL stands above both.
 	URLFile string `toml:"url_file"`
 }
 
-// KeysConfig names the files of the master keys.
+// KeysConfig names the files of the master keys and says how signing keys age.
 type KeysConfig struct {
-	Master string   `toml:"master"`
-	Old    []string `toml:"old"`
+	Master      string   `toml:"master"`
+	Old         []string `toml:"old"`
+	RotateEvery Duration `toml:"rotate_every"`
+	Lead        Duration `toml:"lead"`
+	Overlap     Duration `toml:"overlap"`
 }
 
 // MailConfig says how mail leaves the house.
 type MailConfig struct {
 	From         string `toml:"from"`
+	ReplyTo      string `toml:"reply_to"`
 	Host         string `toml:"host"`
 	Port         int    `toml:"port"`
-	Security     string `toml:"security"`
+	Security     string `toml:"security"` // starttls, tls or plain
 	User         string `toml:"user"`
 	PasswordFile string `toml:"password_file"`
+	Hello        string `toml:"hello"`
 	Desk         string `toml:"desk"`
 	// Behind lists the mail domains whose mailboxes open only through this sign-in.
 	Behind []string `toml:"behind"`
@@ -89,7 +101,14 @@ type UniversityConfig struct {
 	HelpURL string            `toml:"help_url"`
 	Colour  string            `toml:"colour"`
 	Logo    string            `toml:"logo"`
-	Words   []string          `toml:"words"`
+	// Words are refused in new passwords: names, places, mascots.
+	Words []string `toml:"words"`
+}
+
+// WordsConfig names files with the university's own sentences.
+type WordsConfig struct {
+	JA string `toml:"ja"`
+	EN string `toml:"en"`
 }
 
 // PasswordConfig are the parameters of Argon2id.
@@ -98,12 +117,16 @@ type PasswordConfig struct {
 	Time      uint32 `toml:"time"`
 	Threads   uint8  `toml:"threads"`
 	Parallel  int    `toml:"parallel"`
+	Queue     int    `toml:"queue"`
+	// Decoys are example hashes of imported formats, so that unknown names take the same time.
+	Decoys []string `toml:"decoys"`
 }
 
 // SessionConfig are the limits of sessions.
 type SessionConfig struct {
-	Idle     Duration `toml:"idle"`
-	Absolute Duration `toml:"absolute"`
+	Idle       Duration `toml:"idle"`
+	Absolute   Duration `toml:"absolute"`
+	PerAccount int      `toml:"per_account"`
 }
 
 // MetricsConfig is the separate listener for measurements; empty means none.
@@ -116,15 +139,30 @@ type OutageConfig struct {
 	File string `toml:"file"`
 }
 
-// Duration is a time.Duration written as "8h".
+// Duration is a time.Duration written as "10m", "8h" or "30d".
 type Duration time.Duration
 
-// UnmarshalText reads "90s", "10m", "8h".
+// UnmarshalText reads a duration.
 func (d *Duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
-	*d = Duration(v)
-	return err
+	unit := time.Duration(1)
+	s := string(text)
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		s, unit = days+"h", 24
+	}
+	v, err := time.ParseDuration(s)
+	if err != nil || v < 0 {
+		return fmt.Errorf("%q is not a span of time such as 10m, 8h or 30d", text)
+	}
+	*d = Duration(v * unit)
+	return nil
 }
+
+// ConfigError is everything that is wrong with a configuration: a line each, with
+// file and line in front.
+type ConfigError []string
+
+// Error gives all lines.
+func (e ConfigError) Error() string { return strings.Join(e, "\n") }
 
 // LoadConfig reads a configuration. An unknown key or a bad value is an error
 // with file and line; relative file names are relative to the configuration.
@@ -144,8 +182,9 @@ func ParseConfig(file string, text []byte) (*Config, error) {
 	if err := d.Decode(c); err != nil {
 		return nil, tomlError(file, err)
 	}
-	if err := c.check(); err != nil {
-		return nil, err
+	c.lines = tomlLines(text)
+	if wrong := c.check(); len(wrong) > 0 {
+		return nil, wrong
 	}
 	return c, nil
 }
@@ -154,75 +193,33 @@ func ParseConfig(file string, text []byte) (*Config, error) {
 func tomlError(file string, err error) error {
 	var unknown *toml.StrictMissingError
 	if errors.As(err, &unknown) {
-		var all []error
+		var all ConfigError
 		for _, e := range unknown.Errors {
 			line, _ := e.Position()
-			all = append(all, fmt.Errorf("%s:%d: unknown key %q", file, line, strings.Join(e.Key(), ".")))
+			all = append(all, fmt.Sprintf("%s:%d: the key %q is unknown", file, line, strings.Join(e.Key(), ".")))
 		}
-		return errors.Join(all...)
+		return all
 	}
 	var bad *toml.DecodeError
 	if errors.As(err, &bad) {
 		line, _ := bad.Position()
-		return fmt.Errorf("%s:%d: %s", file, line, strings.TrimPrefix(bad.Error(), "toml: "))
+		return ConfigError{fmt.Sprintf("%s:%d: %s", file, line, strings.TrimPrefix(bad.Error(), "toml: "))}
 	}
-	return fmt.Errorf("%s: %w", file, err)
+	return ConfigError{fmt.Sprintf("%s:1: %v", file, err)}
 }
 
-// check tells everything that is wrong beyond the form.
-func (c *Config) check() error {
-	var all []error
-	bad := func(key, format string, args ...any) {
-		all = append(all, fmt.Errorf("%s:%d: %s: %s", c.file, c.line(key), key, fmt.Sprintf(format, args...)))
-	}
-	if c.Listen == "" {
-		bad("listen", "an address such as %q is needed", ":443")
-	}
-	if c.Origin == "" {
-		bad("origin", "the address that browsers use is needed, such as %q", "https://sso.example.ac.jp")
-	}
-	if _, err := c.location(); err != nil {
-		bad("time_zone", "%v", err)
-	}
-	if (c.Database.URL == "") == (c.Database.URLFile == "") {
-		bad("url", "exactly one of database.url and database.url_file is needed")
-	}
-	if c.Keys.Master == "" {
-		bad("master", "the file of the master key is needed; 'seimon init' makes one")
-	}
-	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
-		bad("certificate", "tls.certificate and tls.key go together")
-	}
-	if _, err := c.proxies(); err != nil {
-		bad("addresses", "%v", err)
-	}
-	if c.Proxy.Behind && len(c.Proxy.Addresses) == 0 {
-		bad("behind", "zones cannot be trusted behind a proxy that is not declared: set proxy.addresses and proxy.header")
-	}
-	if c.TLS.Certificate == "" && len(c.Proxy.Addresses) == 0 {
-		bad("certificate", "without tls.certificate the gate must stand behind a declared proxy")
-	}
-	if c.Mail.From == "" {
-		bad("from", "the address that mail comes from is needed")
-	}
-	if err := c.passwords().Check(); err != nil {
-		bad("memory_kib", "%v", err)
-	}
-	return errors.Join(all...)
-}
-
-// line finds where a key stands in the file, or 1.
-func (c *Config) line(key string) int {
-	text, err := os.ReadFile(c.file)
-	if err != nil {
-		return 1
-	}
-	for i, l := range strings.Split(string(text), "\n") {
-		if k, _, ok := strings.Cut(l, "="); ok && strings.TrimSpace(k) == key {
-			return i + 1
+// at gives "file:line: " for a key, or for the nearest table above it that is there.
+func (c *Config) at(key string) string {
+	for k := key; ; {
+		if line, ok := c.lines[k]; ok {
+			return fmt.Sprintf("%s:%d: ", c.file, line)
 		}
+		i := strings.LastIndexByte(k, '.')
+		if i < 0 {
+			return fmt.Sprintf("%s:1: ", c.file)
+		}
+		k = k[:i]
 	}
-	return 1
 }
 
 func (c *Config) location() (*time.Location, error) {
@@ -248,10 +245,18 @@ func (c *Config) proxies() ([]netip.Prefix, error) {
 	return out, nil
 }
 
+// proxyHeader is the header of the declared proxies; empty without any.
+func (c *Config) proxyHeader() string {
+	if len(c.Proxy.Addresses) > 0 && c.Proxy.Header == "" {
+		return "X-Forwarded-For"
+	}
+	return c.Proxy.Header
+}
+
 func (c *Config) passwords() password.Config {
 	return password.Config{
 		Memory: c.Password.MemoryKiB, Time: c.Password.Time, Threads: c.Password.Threads,
-		Parallel: c.Password.Parallel, Words: c.University.Words,
+		Parallel: c.Password.Parallel, Queue: c.Password.Queue, Decoys: c.Password.Decoys, Words: c.University.Words,
 	}
 }
 
@@ -267,11 +272,14 @@ func (c *Config) path(name string) string {
 func (c *Config) databaseURL() (string, error) {
 	url := c.Database.URL
 	if c.Database.URLFile != "" {
-		text, err := os.ReadFile(c.path(c.Database.URLFile))
+		text, err := readSecret(c.path(c.Database.URLFile))
 		if err != nil {
 			return "", err
 		}
-		url = strings.TrimSpace(string(text))
+		url = string(text)
+	}
+	if u := os.Getenv("SEIMON_DATABASE_URL"); u != "" {
+		url = u
 	}
 	if name, ok := strings.CutPrefix(url, "sqlite:"); ok {
 		return "sqlite:" + c.path(name), nil

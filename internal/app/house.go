@@ -112,13 +112,16 @@ func (h *House) foundation(ctx context.Context) error {
 	if h.Words, err = lang.New(zone, words()...); err != nil {
 		return err
 	}
-	master, err := readSecret(h.Config.path(h.Config.Keys.Master))
-	if err != nil {
+	if err := h.ownWords(); err != nil {
+		return err
+	}
+	k := h.Config.Keys
+	kc := keyring.Config{RotateEvery: time.Duration(k.RotateEvery), Lead: time.Duration(k.Lead), Overlap: time.Duration(k.Overlap)}
+	if kc.Master, err = readMaster(h.Config.path(k.Master)); err != nil {
 		return fmt.Errorf("master key: %w", err)
 	}
-	kc := keyring.Config{Master: master}
-	for _, name := range h.Config.Keys.Old {
-		old, err := readSecret(h.Config.path(name))
+	for _, name := range k.Old {
+		old, err := readMaster(h.Config.path(name))
 		if err != nil {
 			return fmt.Errorf("old master key: %w", err)
 		}
@@ -126,6 +129,23 @@ func (h *House) foundation(ctx context.Context) error {
 	}
 	h.Ring, err = keyring.Open(ctx, h.DB, kc)
 	return err
+}
+
+// ownWords lays the university's own sentences over ours.
+func (h *House) ownWords() error {
+	for tag, name := range map[lang.Tag]string{lang.JA: h.Config.Words.JA, lang.EN: h.Config.Words.EN} {
+		if name == "" {
+			continue
+		}
+		text, err := os.ReadFile(h.Config.path(name))
+		if err != nil {
+			return err
+		}
+		if err := h.Words.Override(tag, text); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // keepers opens the rooms that keep people, sessions, services and rules.
@@ -141,7 +161,7 @@ func (h *House) keepers() (err error) {
 	h.People = directory.New(h.DB)
 	h.Sessions = session.New(session.Config{
 		Idle: time.Duration(h.Config.Session.Idle), Absolute: time.Duration(h.Config.Session.Absolute),
-		Tell: h.tells,
+		PerAccount: h.Config.Session.PerAccount, Tell: h.tells,
 	}, h.Jobs)
 	h.Throttle = throttle.New(throttle.Limits{})
 	h.Bindings = factor.NewBindings(h.DB, h.Ring)
@@ -153,7 +173,7 @@ func (h *House) keepers() (err error) {
 		}
 	}
 	h.Mail, err = mail.New(h.DB, h.Words, h.Ring, mail.Config{
-		From: h.Config.Mail.From, Origin: h.Config.Origin, Transport: transport,
+		From: h.Config.Mail.From, ReplyTo: h.Config.Mail.ReplyTo, Origin: h.Config.Origin, Transport: transport,
 		University: tagged(h.Config.University.Name), Help: tagged(h.Config.University.Help),
 	})
 	return err
@@ -161,7 +181,7 @@ func (h *House) keepers() (err error) {
 
 func (h *House) smtp() (mail.Transport, error) {
 	m := h.Config.Mail
-	c := mail.SMTPConfig{Host: m.Host, Port: m.Port, Security: m.Security, User: m.User, Roots: h.options.Roots}
+	c := mail.SMTPConfig{Host: m.Host, Port: m.Port, Security: m.Security, User: m.User, Hello: m.Hello, Roots: h.options.Roots}
 	if m.PasswordFile != "" {
 		secret, err := readSecret(h.Config.path(m.PasswordFile))
 		if err != nil {
@@ -195,7 +215,7 @@ func (h *House) frame() (err error) {
 	}
 	h.measure = newMeasures()
 	h.Site, err = web.New(web.Config{
-		Origin: h.Config.Origin, Proxies: proxies, ProxyHeader: h.Config.Proxy.Header, Words: h.Words, Brand: brand,
+		Origin: h.Config.Origin, Proxies: proxies, ProxyHeader: h.Config.proxyHeader(), Words: h.Words, Brand: brand,
 		Log: h.Log, Notice: h.notices, Observe: h.measure.observe,
 	})
 	if err != nil {

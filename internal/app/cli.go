@@ -1,0 +1,111 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"seimon/internal/directory"
+	"seimon/internal/rp"
+)
+
+// The exit codes of the program.
+const (
+	exitDone   = 0
+	exitFailed = 1 // what was asked could not be done; the reason is on standard error
+	exitUsage  = 2 // the command line is wrong
+	exitIll    = 3 // the doctor found something broken, or the log does not verify
+)
+
+// program is the command line.
+type program struct {
+	Config string `help:"Configuration file." default:"seimon.toml" env:"SEIMON_CONFIG" placeholder:"FILE"`
+
+	Serve      serveCommand      `cmd:"" help:"Serve the gate until told to stop."`
+	Init       initCommand       `cmd:"" help:"Write a commented configuration, a policy and a master key into a new folder."`
+	User       directory.Command `cmd:"" help:"People and their accounts."`
+	Party      rp.Command        `cmd:"" help:"Services that people sign in to."`
+	Audit      auditCommand      `cmd:"" help:"The record of what happened."`
+	Keys       keysCommand       `cmd:"" help:"Signing keys."`
+	Completion completionCommand `cmd:"" help:"Print completions for a shell."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
+}
+
+// Extra is a command that stands beside the building, such as the demo.
+type Extra struct {
+	Name, Help string
+	Command    any // a kong command whose Run takes a *Desk
+}
+
+// Streams are where a program reads and writes.
+type Streams struct {
+	In  io.Reader
+	Out io.Writer
+	Err io.Writer
+}
+
+// Main runs the program and returns its exit code. It ends cleanly on SIGINT and SIGTERM.
+func Main(args []string, s Streams, extra ...Extra) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return Run(ctx, args, s, extra...)
+}
+
+// Run is Main until ctx ends.
+func Run(ctx context.Context, args []string, s Streams, extra ...Extra) int {
+	var p program
+	d := &Desk{ctx: ctx, streams: s, program: &p}
+	defer d.close()
+	left := -1
+	options := []kong.Option{
+		kong.Name("seimon"), kong.Description("The main gate of a university: single sign-on that explains itself."),
+		kong.Writers(s.Out, s.Err), kong.Exit(func(code int) { left = code }), kong.UsageOnError(),
+		kong.Bind(d), kong.BindTo(d, (*directory.Env)(nil)), kong.BindTo(d, (*rp.Env)(nil)),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	}
+	for _, e := range extra {
+		options = append(options, kong.DynamicCommand(e.Name, e.Help, "", e.Command))
+	}
+	parser, err := kong.New(&p, options...)
+	if err != nil {
+		fmt.Fprintln(s.Err, "seimon:", err)
+		return exitUsage
+	}
+	d.parser = parser
+	parsed, err := parser.Parse(args)
+	if left >= 0 { // --help was answered
+		return left
+	}
+	if err != nil {
+		fmt.Fprintln(s.Err, "seimon:", err)
+		return exitUsage
+	}
+	return d.exit(parsed.Run())
+}
+
+// codeError ends the program with another code than 1.
+type codeError struct {
+	code int
+	err  error
+}
+
+func (e *codeError) Error() string { return e.err.Error() }
+func (e *codeError) Unwrap() error { return e.err }
+
+func (d *Desk) exit(err error) int {
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintln(d.streams.Err, "seimon:", err)
+	var coded *codeError
+	if errors.As(err, &coded) {
+		return coded.code
+	}
+	return exitFailed
+}
