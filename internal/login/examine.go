@@ -81,6 +81,8 @@ func (h *Hall) look(tx *store.Tx, t *transaction.Transaction, v visit) (*sight, 
 		Evidence: h.evidence(t, s),
 		Passive:  t.Ask.Passive,
 		Now:      tx.Now,
+
+		EnrolFresh: enrolFresh,
 	}
 	s.ruling = s.doc.Rule(policy.Question{Service: t.Ask.Party, Groups: s.account.Groups, Zone: s.zone, Addr: v.client.Addr})
 	s.kase.Place = s.ruling.Place
@@ -92,7 +94,6 @@ func (h *Hall) look(tx *store.Tx, t *transaction.Transaction, v visit) (*sight, 
 		}
 	}
 	s.verdict = policy.Decide(s.kase)
-	h.freshBeforeEnrolment(s)
 	return s, nil
 }
 
@@ -213,7 +214,7 @@ func (h *Hall) standing(tx *store.Tx, t *transaction.Transaction, s *sight) (err
 }
 
 // refreshed is the evidence as it would be after the first factor was given again,
-// which freshBeforeEnrolment then asks for.
+// which the decision asks for before an enrolment.
 func refreshed(evidence []authn.Evidence, now time.Time) []authn.Evidence {
 	out := slices.Clone(evidence)
 	for i := range out {
@@ -236,29 +237,6 @@ func (h *Hall) asked(t *transaction.Transaction, attrs map[string][]string) map[
 		}
 	}
 	return out
-}
-
-// freshBeforeEnrolment asks for the first factor again before a factor is added
-// on the strength of an old session (law 5: a credential changes only after fresh proof).
-func (h *Hall) freshBeforeEnrolment(s *sight) {
-	if s.verdict.Step != policy.StepEnroll {
-		return
-	}
-	for _, e := range s.kase.Evidence {
-		if e.Traits.First && s.kase.Now.Sub(e.At) <= enrolFresh {
-			return
-		}
-	}
-	k := s.kase
-	k.Requirement.Fresh = enrolFresh
-	for _, f := range h.factors {
-		if f.Traits().First && !slices.ContainsFunc(k.Has, func(a authn.Authenticator) bool { return a.Kind == f.Kind() }) {
-			k.Has = append(slices.Clone(k.Has), authn.Authenticator{Kind: f.Kind(), Traits: f.Traits()})
-		}
-	}
-	if again := policy.Decide(k); again.Step == policy.StepProve {
-		s.verdict = again
-	}
 }
 
 // fault names the cause of a denial, with the facts that its words use.

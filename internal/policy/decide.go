@@ -57,6 +57,9 @@ type Case struct {
 	Has []authn.Authenticator `json:"has,omitempty"`
 	// MayEnroll is what the account could register here and now.
 	MayEnroll []authn.Authenticator `json:"may_enroll,omitempty"`
+	// EnrolFresh is the greatest age of the first factor when something is
+	// registered on the way; 0 means any. An older one is asked for again first.
+	EnrolFresh time.Duration `json:"enrol_fresh,omitempty"`
 	// Refused, when set, ends the sign-in once the first factor was proved.
 	Refused authn.Code `json:"refused,omitempty"`
 	// Agreement and Consent are outstanding.
@@ -158,10 +161,20 @@ func (c Case) secondStep(why []string) Verdict {
 		return Verdict{Step: StepProve, Kinds: kinds, Why: why}
 	}
 	if kinds := c.helping(c.MayEnroll, c.Has); len(kinds) > 0 {
+		if !c.firstWithin(c.EnrolFresh) {
+			return Verdict{Step: StepProve, Kinds: c.firstKinds(), Why: append(why, "first factor too old to enroll")}
+		}
 		return Verdict{Step: StepEnroll, Kinds: kinds, Cause: EnrollFirst, Why: append(why, "has nothing that helps")}
 	}
 	why = append(why, "may enroll nothing that helps")
 	return Verdict{Step: StepDenied, Cause: c.stuck(), Why: why}
+}
+
+// firstWithin tells whether a first factor was proved not longer ago than age; 0 means ever.
+func (c Case) firstWithin(age time.Duration) bool {
+	return age == 0 || slices.ContainsFunc(c.Evidence, func(e authn.Evidence) bool {
+		return e.Traits.First && !e.Traits.RecoveryOnly && c.Now.Sub(e.At) <= age
+	})
 }
 
 // helping returns those of candidates that belong to a smallest set which, with

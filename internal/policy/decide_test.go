@@ -218,6 +218,8 @@ func TestDecideTable(t *testing.T) {
 		{"enrol what helps", policy.Case{Known: true, Requirement: two, Evidence: proofs("password"), Has: factors("password"), MayEnroll: factors("totp mailcode clientcert")}, "enroll totp clientcert R1.enroll"},
 		{"what one has comes before enrolment", policy.Case{Known: true, Requirement: two, Evidence: proofs("password"), Has: factors("password matrix"), MayEnroll: factors("totp")}, "prove matrix"},
 		{"enrolment with something one has", policy.Case{Known: true, Requirement: authn.Requirement{Classes: 2, Kinds: []authn.Kind{"mailcode"}}, Evidence: proofs("password"), Has: factors("password matrix"), MayEnroll: factors("mailcode")}, "enroll mailcode R1.enroll"},
+		{"enrolment on the strength of an old session", policy.Case{Known: true, Requirement: two, Evidence: proofs("password@11m"), Has: factors("password"), MayEnroll: factors("totp"), EnrolFresh: 10 * time.Minute}, "prove password"},
+		{"enrolment after a fresh proof", policy.Case{Known: true, Requirement: two, Evidence: proofs("password@10m"), Has: factors("password"), MayEnroll: factors("totp"), EnrolFresh: 10 * time.Minute}, "enroll totp R1.enroll"},
 		{"nothing off campus", policy.Case{Known: true, Requirement: two, Evidence: proofs("password"), Has: factors("password")}, "denied Z1"},
 		{"nothing on eduroam", policy.Case{Known: true, Requirement: two, Evidence: proofs("password"), Has: factors("password"), Place: authn.Eduroam}, "denied Z2"},
 		{"nothing on the guest network", policy.Case{Known: true, Requirement: two, Evidence: proofs("password"), Has: factors("password"), Place: authn.Guest}, "denied Z2.guest"},
@@ -283,6 +285,7 @@ func randomCase(r *rand.Rand) policy.Case {
 	for _, f := range some(0.3) {
 		c.Evidence = append(c.Evidence, authn.Evidence{Kind: f.Kind, Traits: f.Traits, At: now.Add(-time.Duration(r.IntN(20)) * time.Minute)})
 	}
+	c.EnrolFresh = time.Duration(r.IntN(2)) * 10 * time.Minute
 	if r.IntN(5) == 0 {
 		c.Refused = "R2"
 	}
@@ -350,6 +353,14 @@ func unlawful(c policy.Case, v policy.Verdict) string {
 			return "before proof the verdict shows more of the account than its first factors"
 		}
 	}
+	if v.Step == policy.StepEnroll && c.EnrolFresh > 0 && !slices.ContainsFunc(c.Evidence, func(e authn.Evidence) bool {
+		return e.Traits.First && now.Sub(e.At) <= c.EnrolFresh
+	}) {
+		return "enrolment on the strength of an old session"
+	}
+	if slices.Contains(v.Why, "first factor too old to enroll") {
+		return ""
+	}
 	for _, k := range v.Kinds {
 		traits := factor(k).Traits
 		named := slices.Contains(c.Requirement.Kinds, k)
@@ -374,7 +385,7 @@ func TestEveryOfferLeadsOn(t *testing.T) {
 	walked := 0
 	for range 20_000 {
 		c := randomCase(r)
-		c.Passive, c.Known = false, true
+		c.Passive, c.Known, c.EnrolFresh = false, true, 0
 		if !slices.ContainsFunc(c.Has, func(a authn.Authenticator) bool { return a.Traits.First }) {
 			c.Has = append(c.Has, factor("password"))
 		}
