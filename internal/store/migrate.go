@@ -35,7 +35,12 @@ type migration struct {
 // from ours, is refused untouched. Programs that migrate at once wait for each other.
 func (db *DB) Migrate(ctx context.Context, rooms ...Schema) error {
 	var want []migration
+	seen := map[string]bool{}
 	for _, r := range rooms {
+		if seen[r.Room] {
+			return fmt.Errorf("store: migrate: room %s was given twice", r.Room)
+		}
+		seen[r.Room] = true
 		m, err := r.load()
 		if err != nil {
 			return err

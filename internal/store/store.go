@@ -82,6 +82,9 @@ func (db *DB) Now() time.Time { return Time(Millis(db.clock())) }
 
 // Read runs fn on a consistent snapshot. fn must not write.
 func (db *DB) Read(ctx context.Context, fn func(*Tx) error) error {
+	if err := outside(ctx); err != nil {
+		return err
+	}
 	return db.backend.read(ctx, db.Now, fn)
 }
 
@@ -90,6 +93,9 @@ func (db *DB) Read(ctx context.Context, fn func(*Tx) error) error {
 // serialisation is retried), so it must set outer variables, never add to them.
 // Do slow work (hashing, signing, network) before Write, not inside.
 func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
+	if err := outside(ctx); err != nil {
+		return err
+	}
 	return db.backend.write(ctx, db.Now, fn)
 }
 
@@ -98,6 +104,9 @@ func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 // them fail; therefore fn must put each decision into the condition of the one
 // statement that acts on it, or lean on a unique key.
 func (db *DB) Background(ctx context.Context, fn func(*Tx) error) error {
+	if err := outside(ctx); err != nil {
+		return err
+	}
 	return db.backend.background(ctx, db.Now, fn)
 }
 

@@ -30,13 +30,24 @@ type executor interface {
 }
 
 var (
-	errOver = errors.New("store: the transaction is over")
-	errRows = errors.New("store: the rows of the query before are still open")
+	errOver   = errors.New("store: the transaction is over")
+	errRows   = errors.New("store: the rows of the query before are still open")
+	errInside = errors.New("store: a transaction inside a transaction")
 )
 
-// Context is the context of the caller, for tracing. Do not pass it on to Read or
-// Write: a transaction inside a transaction waits for itself.
-func (tx *Tx) Context() context.Context { return tx.ctx }
+// Context is the context of the caller, for tracing. Read and Write refuse it: a
+// transaction inside a transaction would wait for itself.
+func (tx *Tx) Context() context.Context { return context.WithValue(tx.ctx, insideKey{}, true) }
+
+type insideKey struct{}
+
+// outside fails for the context of a transaction.
+func outside(ctx context.Context) error {
+	if ctx.Value(insideKey{}) != nil {
+		return errInside
+	}
+	return nil
+}
 
 // Exec runs a statement and returns the number of rows it touched. After a
 // statement has failed, all later ones of the transaction fail, and so does the
