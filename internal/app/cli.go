@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"seimon/internal/directory"
+	"seimon/internal/policy"
 	"seimon/internal/rp"
 )
 
@@ -25,12 +26,14 @@ const (
 
 // program is the command line.
 type program struct {
-	Config string `help:"Configuration file." default:"seimon.toml" env:"SEIMON_CONFIG" placeholder:"FILE"`
+	Config   string `help:"Configuration file." default:"seimon.toml" env:"SEIMON_CONFIG" placeholder:"FILE"`
+	Language string `help:"Language of what is printed (${enum})." enum:"en,ja" default:"en" env:"SEIMON_LANG"`
 
 	Serve      serveCommand      `cmd:"" help:"Serve the gate until told to stop."`
 	Init       initCommand       `cmd:"" help:"Write a commented configuration, a policy and a master key into a new folder."`
 	User       directory.Command `cmd:"" help:"People and their accounts."`
 	Party      rp.Command        `cmd:"" help:"Services that people sign in to."`
+	Policy     policy.Command    `cmd:"" help:"Zones and rules."`
 	Audit      auditCommand      `cmd:"" help:"The record of what happened."`
 	Keys       keysCommand       `cmd:"" help:"Signing keys."`
 	Completion completionCommand `cmd:"" help:"Print completions for a shell."`
@@ -66,7 +69,7 @@ func Run(ctx context.Context, args []string, s Streams, extra ...Extra) int {
 	options := []kong.Option{
 		kong.Name("seimon"), kong.Description("The main gate of a university: single sign-on that explains itself."),
 		kong.Writers(s.Out, s.Err), kong.Exit(func(code int) { left = code }), kong.UsageOnError(),
-		kong.Bind(d), kong.BindTo(d, (*directory.Env)(nil)), kong.BindTo(d, (*rp.Env)(nil)),
+		kong.Bind(d), kong.BindTo(d, (*directory.Env)(nil)), kong.BindTo(d, (*rp.Env)(nil)), kong.BindTo(d, (*policy.Env)(nil)),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	}
 	for _, e := range extra {

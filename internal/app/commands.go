@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
-
-	"seimon/internal/lang"
 )
 
 type serveCommand struct{}
@@ -38,10 +36,3 @@ func (versionCommand) Run(d *Desk) error {
 	_, err := fmt.Fprintln(d.Out(), "seimon", version, runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
 	return err
 }
-
-// language is the language of texts that a command prints for people.
-type language struct {
-	Lang string `enum:"en,ja" default:"en" help:"Language of the text (${enum})."`
-}
-
-func (l language) tag() lang.Tag { return lang.Tag(l.Lang) }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -16,6 +17,8 @@ import (
 	"seimon/internal/authn"
 	"seimon/internal/directory"
 	"seimon/internal/factor/password"
+	"seimon/internal/lang"
+	"seimon/internal/policy"
 	"seimon/internal/rp"
 	"seimon/internal/store"
 )
@@ -106,6 +109,42 @@ func (d *Desk) Parties() (*store.DB, *rp.Book, error) {
 // Record writes an audit event about a service.
 func (d *Desk) Record(tx *store.Tx, event, party string, facts map[string]string) error {
 	return d.opened.Audit.Append(tx, audit.Event{Type: event, Party: party, Actor: d.Actor(), Facts: facts})
+}
+
+// Words speaks the language of whoever gives the command.
+func (d *Desk) Words() (lang.Printer, error) {
+	words, err := lang.New(time.UTC, words()...)
+	if err != nil {
+		return lang.Printer{}, err
+	}
+	return words.In(lang.Tag(d.program.Language)), nil
+}
+
+// Rules is what the commands about the policy work with.
+func (d *Desk) Rules() (policy.Office, error) {
+	h, err := d.House()
+	if err != nil {
+		return policy.Office{}, err
+	}
+	return policy.Office{
+		DB: h.DB, Book: h.Policy, Actor: d.Actor(), Known: h.services,
+		Note: func(tx *store.Tx, event string, facts map[string]string) error {
+			return h.Audit.Append(tx, audit.Event{Type: event, Actor: d.Actor(), Facts: facts})
+		},
+	}, nil
+}
+
+// services gives the test for services that exist.
+func (h *House) services(tx *store.Tx) (func(service string) bool, error) {
+	list, err := h.Parties.List(tx)
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]bool{policy.Portal: true}
+	for _, p := range list {
+		known[p.ID] = true
+	}
+	return func(service string) bool { return known[service] }, nil
 }
 
 // Office is what the commands about people work with.

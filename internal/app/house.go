@@ -253,6 +253,11 @@ func (h *House) frame() (err error) {
 // plugIn opens the fronts and desks and sets the background work going.
 func (h *House) plugIn() error {
 	for _, p := range plugs() {
+		if p.join != nil {
+			if err := p.join(h); err != nil {
+				return err
+			}
+		}
 		if p.front == nil {
 			continue
 		}

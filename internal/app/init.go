@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"seimon/internal/policy"
 	"strings"
 )
 
@@ -35,7 +36,7 @@ func (c initCommand) Run(d *Desk) error {
 		mode       fs.FileMode
 	}{
 		{"seimon.toml", text, 0o640},
-		{"policy.toml", examplePolicy(), 0o640},
+		{"policy.toml", string(policy.Example()), 0o640},
 		{"master.key", newMaster(), 0o600},
 	}
 	for _, f := range files {

@@ -3,8 +3,12 @@ package app
 import (
 	"context"
 	"io/fs"
+	"slices"
+	"strings"
 
 	"seimon/internal/audit"
+	"seimon/internal/desk"
+	"seimon/internal/desk/portal"
 	"seimon/internal/diagnosis"
 	"seimon/internal/directory"
 	"seimon/internal/factor"
@@ -32,7 +36,8 @@ type plug struct {
 	templates func() fs.FS
 	factor    func(*House) (factor.Factor, error)
 	front     func(*House) (login.Front, error)
-	check     func() rp.Check // of a relying party's registration
+	check     func() rp.Check    // of a relying party's registration
+	join      func(*House) error // what else belongs to opening it
 	// found runs once at start, with the tables in place.
 	found func(context.Context, *House) error
 }
@@ -43,6 +48,8 @@ func plugs() []plug {
 		{words: password.Words, templates: password.Templates, factor: newPassword},
 		{words: totp.Words, templates: totp.Templates, factor: newTOTP},
 		{schema: oidc.Schema, words: oidc.Words, templates: oidc.Templates, check: oidc.Check, front: newOIDC},
+		{words: desk.Words, join: func(h *House) error { return desk.Templates(h.Site) }},
+		{schema: portal.Schema, words: portal.Words, check: portal.Check, front: newPortal, found: foundPortal},
 	}
 }
 
@@ -63,6 +70,31 @@ func newOIDC(h *House) (login.Front, error) {
 	return f, nil
 }
 
+func newPortal(h *House) (login.Front, error) {
+	p, err := portal.New(portal.Rooms{
+		DB: h.DB, Site: h.Site, Hall: h.Hall, Policy: h.Policy, People: h.People, Sessions: h.Sessions, Parties: h.Parties,
+		Throttle: h.Throttle, Audit: h.Audit, Bindings: h.Bindings, Factors: h.Factors, Mail: h.Mail, Ring: h.Ring,
+		Words: h.Words, Loop: h.loops,
+	})
+	if err == nil {
+		h.sweeps = append(h.sweeps, p.Sweep)
+	}
+	return p, err
+}
+
+func foundPortal(ctx context.Context, h *House) error {
+	return h.Hall.Front(desk.Portal).(*portal.Portal).Found(ctx)
+}
+
+// loops tells whether a mailbox opens only through this very sign-in.
+func (h *House) loops(address string) bool {
+	_, domain, _ := strings.Cut(strings.ToLower(address), "@")
+	return slices.ContainsFunc(h.Config.Mail.Behind, func(d string) bool {
+		d = strings.ToLower(d)
+		return domain == d || strings.HasSuffix(domain, "."+d)
+	})
+}
+
 // schemas lists the tables of every room.
 func schemas() []store.Schema {
 	out := []store.Schema{
@@ -80,7 +112,7 @@ func schemas() []store.Schema {
 // words lists the sentences of every room.
 func words() []lang.Source {
 	out := []lang.Source{
-		web.Words(), mail.Words(), session.Words(), rp.Words(), diagnosis.Words(), login.Words(), signout.Words(),
+		web.Words(), mail.Words(), session.Words(), rp.Words(), policy.Words(), diagnosis.Words(), login.Words(), signout.Words(),
 	}
 	for _, p := range plugs() {
 		if p.words != nil {
