@@ -15,7 +15,9 @@
 // Three messages exist for every kind: KIND.name (its name in a list), KIND.choose
 // (the sentence in the choice of a second step) and KIND.help (one sentence on what
 // it is). A template holds fields only: the caller adds the form, the pass, the
-// button and the other ways. The dot of a template is Prompt.Data.
+// button and the other ways. The dot of a template is Prompt.Data. Buttons of the kind's
+// own stand in the template Prompt.After, below the primary button and in the same
+// form: the first button of a form is what the Enter key presses.
 //
 // # Questions with more than one step
 //

@@ -135,6 +135,7 @@ type Prompt struct {
 	Title    string // message id of the page's heading
 	Data     any    // the template's dot
 	Button   string // message id of the primary button
+	After    string // name of a template for what stands below the primary button, such as "send again"; "" for nothing
 	Auto     bool   // the form may send itself without the person doing anything
 }
 

@@ -26,6 +26,7 @@ type stepPage struct {
 	Title    string // message id of the heading
 	Button   string // message id of the primary button
 	Template string // of the factor's fields
+	After    string // template below the primary button
 	Data     any
 	Problem  *diagnosis.Advice
 	Hints    []string // what looks wrong in the user name, from its text alone
@@ -173,7 +174,7 @@ func (h *Hall) ways(t *transaction.Transaction, s *sight, shown authn.Kind) []wa
 // frame puts a factor's fields into the page and keeps the factor's notes.
 func (h *Hall) frame(r *http.Request, t *transaction.Transaction, p *stepPage, prompt factor.Prompt) error {
 	p.Title, p.Button, p.Auto = prompt.Title, prompt.Button, prompt.Auto
-	p.Template, p.Data = prompt.Template, prompt.Data
+	p.Template, p.After, p.Data = prompt.Template, prompt.After, prompt.Data
 	return h.keepNotes(r.Context(), t)
 }
 

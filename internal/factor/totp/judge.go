@@ -57,7 +57,7 @@ func (f *Factor) open(_ context.Context, a factor.Attempt, ans factor.Answer) (j
 		return j, err
 	}
 	j.browser, _ = browserError(ans, a.Now)
-	j.code = digitsOf(ans.Get("code"))
+	j.code = factor.Digits(ans.Get("code"))
 	lengths := map[int]bool{}
 	for _, e := range slices.Concat(j.active, j.pending) {
 		lengths[e.Digits] = true

@@ -6,33 +6,8 @@ import (
 	"time"
 	"unicode"
 
-	"golang.org/x/text/unicode/norm"
-
 	"seimon/internal/factor"
 )
-
-// dashes are what keyboards put between groups of digits; the last ones come from a
-// Japanese keyboard.
-const dashes = "-‐‑‒–—―−ーｰ_.・"
-
-// digitsOf reads a typed code: full-width digits, spaces and dashes are understood.
-// It returns "" when anything else is in it.
-func digitsOf(typed string) string {
-	if len(typed) > 128 {
-		return ""
-	}
-	var out strings.Builder
-	for _, r := range norm.NFKC.String(typed) {
-		switch {
-		case r >= '0' && r <= '9':
-			out.WriteRune(r)
-		case unicode.IsSpace(r), strings.ContainsRune(dashes, r), unicode.Is(unicode.Cf, r):
-		default:
-			return ""
-		}
-	}
-	return out.String()
-}
 
 // labelOf tidies the name of a device; "" when nothing is left.
 func labelOf(typed string) string {
