@@ -1,0 +1,118 @@
+package service
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// view is the data of the one page that a service has.
+type view struct {
+	Config
+	JA      bool
+	Visit   *visit
+	Ended   bool
+	Problem string
+	Refresh bool
+}
+
+// T picks the words of the page's language.
+func (v view) T(ja, en string) string {
+	if v.JA {
+		return ja
+	}
+	return en
+}
+
+// Title is the service's name in the page's language.
+func (v view) Title() string { return v.T(v.NameJA, v.Name) }
+
+// About is the service's sentence in the page's language.
+func (v view) About() string { return v.T(v.LeadJA, v.Lead) }
+
+// Lang is the page's language.
+func (v view) Lang() string { return v.T("ja", "en") }
+
+func (s *Service) home(w http.ResponseWriter, r *http.Request) {
+	if tag := r.URL.Query().Get("lang"); tag == "ja" || tag == "en" {
+		http.SetCookie(w, &http.Cookie{Name: "__Host-lang", Value: tag, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return
+	}
+	s.show(w, r, http.StatusOK, s.visit(r), "")
+}
+
+func (s *Service) style(w http.ResponseWriter, _ *http.Request) {
+	text, err := files.ReadFile("style.css")
+	if err != nil {
+		http.Error(w, "missing", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	_, _ = fmt.Fprintf(w, ":root { --accent: %s; }\n%s", s.cfg.Colour, text)
+}
+
+// visit finds the session of a browser.
+func (s *Service) visit(r *http.Request) *visit {
+	c, err := r.Cookie(cookieName)
+	if err != nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sessions[c.Value]
+}
+
+func (s *Service) show(w http.ResponseWriter, r *http.Request, status int, v *visit, problem string) {
+	d := view{Config: s.cfg, JA: japanese(r), Problem: problem}
+	if v != nil {
+		s.mu.Lock()
+		d.Ended = v.ended != ""
+		d.Refresh = v.token.RefreshToken != ""
+		s.mu.Unlock()
+		if !d.Ended {
+			d.Visit = v
+		}
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_ = s.page.ExecuteTemplate(w, "page.html", d)
+}
+
+func japanese(r *http.Request) bool {
+	if c, err := r.Cookie("__Host-lang"); err == nil {
+		return c.Value == "ja"
+	}
+	accept := strings.ToLower(r.Header.Get("Accept-Language"))
+	ja, en := strings.Index(accept, "ja"), strings.Index(accept, "en")
+	return en < 0 || ja >= 0 && ja < en
+}
+
+// told lists claims for the page: what concerns the person, in a stable order.
+func told(all map[string]any) []claim {
+	var out []claim
+	for name, value := range all {
+		switch name {
+		case "iss", "aud", "nonce", "at_hash", "exp", "iat", "jti", "azp":
+			continue
+		case "auth_time":
+			if n, ok := value.(float64); ok {
+				value = time.Unix(int64(n), 0).Format("2006-01-02 15:04:05")
+			}
+		}
+		text, ok := value.(string)
+		if !ok {
+			raw, err := json.Marshal(value)
+			if err != nil {
+				continue
+			}
+			text = string(raw)
+		}
+		out = append(out, claim{name, text})
+	}
+	slices.SortFunc(out, func(a, b claim) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
