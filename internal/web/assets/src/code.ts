@@ -37,6 +37,6 @@ function advise(field: HTMLInputElement, id: string): void {
   const hint = document.createElement("p");
   hint.className = "hint";
   hint.textContent = word("auto");
-  field.after(hint);
+  (field.closest(".field") ?? field.parentElement)?.append(hint);
   describe(field, hint, id);
 }
