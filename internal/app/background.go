@@ -25,6 +25,10 @@ const (
 func (h *House) background() {
 	h.Jobs.Every("audit.seal", time.Second, h.Audit.Seal)
 	h.Jobs.EachNode("keyring.refresh", time.Minute, h.Ring.Refresh)
+	h.Jobs.Every("factor.reseal", time.Hour, func(ctx context.Context) error {
+		_, err := h.Bindings.Reseal(ctx, h.Ring.Stale)
+		return err
+	})
 	h.sweep("login", h.Hall.Sweep)
 	h.sweep("session", func(tx *store.Tx) error {
 		_, err := h.Sessions.Sweep(tx, sweepRows)

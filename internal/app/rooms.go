@@ -12,6 +12,7 @@ import (
 	"seimon/internal/diagnosis"
 	"seimon/internal/directory"
 	"seimon/internal/factor"
+	"seimon/internal/factor/mailcode"
 	"seimon/internal/factor/password"
 	"seimon/internal/factor/totp"
 	"seimon/internal/front/oidc"
@@ -47,6 +48,7 @@ func plugs() []plug {
 	return []plug{
 		{words: password.Words, templates: password.Templates, factor: newPassword},
 		{words: totp.Words, templates: totp.Templates, factor: newTOTP},
+		{schema: mailcode.Schema, words: mailcode.Words, templates: mailcode.Templates, factor: newMailcode},
 		{schema: oidc.Schema, words: oidc.Words, templates: oidc.Templates, check: oidc.Check, front: newOIDC},
 		{words: desk.Words, join: func(h *House) error { return desk.Templates(h.Site) }},
 		{schema: portal.Schema, words: portal.Words, check: portal.Check, front: newPortal, found: foundPortal},
@@ -58,7 +60,18 @@ func newPassword(h *House) (factor.Factor, error) {
 }
 
 func newTOTP(h *House) (factor.Factor, error) {
-	return totp.New(totp.Config{Issuer: h.name(lang.JA)}, h.Bindings), nil
+	zone, err := h.Config.location()
+	return totp.New(totp.Config{Issuer: h.name(lang.JA), Zone: zone}, h.Bindings), err
+}
+
+func newMailcode(h *House) (factor.Factor, error) {
+	cfg := mailcode.Config{Behind: h.Config.Mail.Behind}
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	f := mailcode.New(cfg, h.Bindings, h.Mail, h.Ring)
+	h.sweeps = append(h.sweeps, f.Sweep)
+	return f, nil
 }
 
 func newOIDC(h *House) (login.Front, error) {

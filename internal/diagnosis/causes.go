@@ -75,6 +75,7 @@ func catalogue() []cause {
 		{"M2.used", afterProof, []fact{{"used", moment}}, []string{"mail", "factors", "contact"}},
 		{"M3", afterProof, []fact{{"domain", text}}, []string{"contact"}},
 		{"M3.form", afterProof, nil, []string{"contact"}},
+		{"M3.full", afterProof, []fact{{"maximum", number}}, []string{"factors", "contact"}},
 		{"M3.taken", afterProof, []fact{{"to", text}}, []string{"factors", "contact"}},
 		{"B1", anyone, nil, []string{"cookies", "contact"}},
 		{"B1.expired", anyone, nil, []string{"contact"}},

@@ -15,21 +15,24 @@ package factor
 //
 //	T1            device registered                    wrong code; the caller adds tries
 //	T1.form       digits                               what was typed is not a code of so many digits
-//	T1.enroll     device                               wrong code while registering
-//	T2            device seconds direction [browser]   direction is "slow" or "fast"; browser: the PC's own error in seconds, signed
+//	T1.enroll     [device]                             wrong code while registering
+//	T2            [device] seconds direction [browser] direction is "slow" or "fast"; browser: the PC's own error in seconds, signed
 //	T3            device seconds                       used already; the next code comes in so many seconds
-//	T4            device registered current            an older registration (device, registered) of which current took the place
-//	T5            begun [device]                       registration never confirmed
+//	T4            device registered [current]          an older registration (device, registered) of which current took the place
+//	T5            begun                                registration never confirmed
 //	T5.lost                                            the registration that was to be confirmed is gone: begin again
 //	T8            maximum                              as many devices as the rule allows
 //
 //	M1.wait       seconds to                           another mail may be asked for in so many seconds
+//	M1.refused    to reply                             asked again too soon, and the other server did not take the first mail
 //	M1.none                                            no address was verified
+//	M2                                                 a code of another window, or one that a newer mail has just replaced
 //	M2.wrong      to sent [state] [handed] [reply]     not the code that was sent
 //	M2.form       digits                               what was typed is not a code of so many digits
 //	M2.expired    to sent expired
 //	M2.older      to sent                              a code of before; sent is when the newest went out
-//	M2.used       to used
+//	M2.used       used
 //	M3            domain                               the mailbox is behind this sign-in
 //	M3.form                                            not a mail address
 //	M3.taken      to                                   the address is registered for this account already
+//	M3.full       maximum                              as many addresses as one account may have

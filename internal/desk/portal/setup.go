@@ -26,6 +26,7 @@ type setupPage struct {
 	Template string
 	Data     any
 	Button   string
+	After    string
 	Others   bool // offer to sign out everywhere else
 	Show     bool // nothing is asked: something is shown once
 }
@@ -112,7 +113,7 @@ func (g *guest) ask(e factor.Enroller, now errand, doc *policy.Document, v view,
 
 // prompt frames the fields of a factor.
 func (g *guest) prompt(prompt factor.Prompt, page setupPage, status int) error {
-	page.Template, page.Data, page.Button = prompt.Template, prompt.Data, prompt.Button
+	page.Template, page.After, page.Data, page.Button = prompt.Template, prompt.After, prompt.Data, prompt.Button
 	page.Title, page.Name = prompt.Title, desk.KindName(g.p(), page.Kind)
 	view := web.View{Template: "portal.setup", Title: prompt.Title, Data: &page, Status: status, Focus: true, Who: g.Account.UserName, Again: g.back}
 	return g.Site.Render(g.w, g.r, view)

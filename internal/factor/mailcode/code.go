@@ -165,8 +165,16 @@ func use(tx *store.Tx, c code) error {
 	return err
 }
 
-// Sweep erases codes that nobody will ask about any more, at most limit at a time.
-func Sweep(tx *store.Tx, limit int) (int64, error) {
-	return tx.Exec("DELETE FROM mailcode_code WHERE id IN (SELECT id FROM mailcode_code WHERE expires < $1 LIMIT $2)",
-		store.Millis(tx.Now.Add(-7*24*time.Hour)), limit)
+// Codes are remembered for a week, so that an old one can be named; a round of
+// clearing removes no more than sweepRows.
+const (
+	remembered = 7 * 24 * time.Hour
+	sweepRows  = 5000
+)
+
+// Sweep erases codes that nobody will ask about any more.
+func (f *Factor) Sweep(tx *store.Tx) error {
+	_, err := tx.Exec("DELETE FROM mailcode_code WHERE id IN (SELECT id FROM mailcode_code WHERE expires < $1 LIMIT $2)",
+		store.Millis(tx.Now.Add(-remembered)), sweepRows)
+	return err
 }

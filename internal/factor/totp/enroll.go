@@ -179,7 +179,8 @@ func draw(text string) (picture, error) {
 }
 
 // Finish judges the form fields "code" and "label" (optional). Faults: T1.form,
-// T1.enroll, T2, T4 (the code of another registration), T5.lost, T8.
+// T1.enroll, T2, T4 and T5 (the code of a registration that was replaced or given up),
+// T5.lost, T8.
 func (f *Factor) Finish(ctx context.Context, a factor.Attempt, ans factor.Answer) (factor.Enrolled, error) {
 	j, err := f.open(ctx, a, ans)
 	if err != nil {
@@ -194,10 +195,12 @@ func (f *Factor) Finish(ctx context.Context, a factor.Attempt, ans factor.Answer
 	}
 	now := e.record.step(j.now)
 	step, found := e.find(j.code, int64(enrolReach/time.Second)/int64(e.Period), now)
+	label := labelOf(ans.Get("label"))
 	if !found {
+		e.Label = label
 		return factor.Enrolled{}, f.explainEnrolment(ctx, j, e)
 	}
-	return f.enrolled(a, j, hit{e, step}, labelOf(ans.Get("label"))), nil
+	return f.enrolled(a, j, hit{e, step}, label), nil
 }
 
 // mine finds the registration that was begun in this transaction.
@@ -214,14 +217,14 @@ func (f *Factor) explainEnrolment(ctx context.Context, j judge, e entry) error {
 	if h, ok := j.nearby([]entry{e}); ok {
 		return j.clock(h)
 	}
-	if h, ok := j.inWindow(j.active); ok {
-		return authn.NewFault("T4", "device", h.Label, "registered", factor.TimeFact(h.Created))
-	}
 	err := f.explain(ctx, judge{account: j.account, code: j.code, now: j.now})
 	if fault := authn.AsFault(err); fault == nil || fault.Code != "T1" {
 		return err
 	}
-	return j.with(authn.NewFault("T1.enroll"))
+	if e.Label == "" {
+		return j.with(authn.NewFault("T1.enroll"))
+	}
+	return j.with(authn.NewFault("T1.enroll", "device", e.Label))
 }
 
 func (f *Factor) enrolled(a factor.Attempt, j judge, h hit, label string) factor.Enrolled {

@@ -368,7 +368,10 @@ func TestWrongCodeWhileRegistering(t *testing.T) {
 	old := b.register("trx_1", "old phone", 0)
 	b.clock.Add(time.Hour)
 	p := b.scan("trx_2")
-	fault(t, second2(b.finish(phone{b: b, entry: old.entry}, "")), "T4", "device", "old phone")
+	fault(t, second2(b.finish(phone{b: b, entry: old.entry}, "new phone")), "T1.enroll", "device", "new phone")
+	given := b.scan("trx_given_up")
+	p = b.scan("trx_2")
+	fault(t, second2(b.finish(phone{b: b, entry: given.entry}, "")), "T5")
 	p.ahead = 100 * time.Hour
 	fault(t, second2(b.finish(p, "")), "T1.enroll")
 	fault(t, second2(b.Finish(t.Context(), b.attempt(), typed("12"))), "T1.form")
