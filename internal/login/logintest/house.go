@@ -13,6 +13,7 @@ import (
 	"seimon/internal/diagnosis"
 	"seimon/internal/directory"
 	"seimon/internal/factor"
+	"seimon/internal/factor/mailcode"
 	"seimon/internal/factor/password"
 	"seimon/internal/factor/totp"
 	"seimon/internal/jobs"
@@ -125,7 +126,7 @@ type House struct {
 func Schemas() []store.Schema {
 	return []store.Schema{
 		policy.Schema(), throttle.Schema(), audit.Schema(), mail.Schema(), jobs.Schema(), keyring.Schema(),
-		directory.Schema(), session.Schema(), rp.Schema(), factor.Schema(), login.Schema(),
+		directory.Schema(), session.Schema(), rp.Schema(), factor.Schema(), login.Schema(), mailcode.Schema(),
 	}
 }
 
@@ -133,7 +134,7 @@ func Schemas() []store.Schema {
 func Words() []lang.Source {
 	return []lang.Source{
 		web.Words(), mail.Words(), session.Words(), rp.Words(), diagnosis.Words(),
-		password.Words(), totp.Words(), login.Words(), signout.Words(),
+		password.Words(), totp.Words(), mailcode.Words(), login.Words(), signout.Words(),
 	}
 }
 
@@ -194,9 +195,11 @@ func (h *House) factors() {
 	h.Factors = factor.Set{
 		password.New(password.Config{Memory: 64, Time: 1, Threads: 1, Parallel: 4}, h.Bindings),
 		totp.New(totp.Config{Issuer: "正門大学"}, h.Bindings),
+		mailcode.New(mailcode.Config{Behind: []string{"example.ac.jp"}}, h.Bindings, h.Mail, h.Ring),
 	}
 	h.must(h.Site.Templates(password.Templates()))
 	h.must(h.Site.Templates(totp.Templates()))
+	h.must(h.Site.Templates(mailcode.Templates()))
 }
 
 func (h *House) must(err error) {
