@@ -161,7 +161,7 @@ func (d *Document) place(q Question, here authn.Requirement) authn.ZoneKind {
 // Gap tells whether an address is IPv6 while every campus zone lists only IPv4
 // ranges: whoever it belongs to may well be on campus.
 func (d *Document) Gap(addr netip.Addr) bool {
-	if !addr.Unmap().Is6() {
+	if !addr.Unmap().Is6() || addr.IsUnspecified() {
 		return false
 	}
 	campus := false

@@ -9,8 +9,12 @@ import (
 
 // Zone names the zone of an address: the most specific range that holds it. An
 // IPv4 address inside IPv6 (::ffff:a.b.c.d) is looked up as IPv4; a scope id is
-// not looked at. Without a match the zone is "elsewhere".
+// not looked at. Without a match, and for no address at all (invalid, or all
+// zeros, which stands for unknown), the zone is "elsewhere".
 func (d *Document) Zone(addr netip.Addr) authn.Zone {
+	if !addr.IsValid() || addr.Unmap().IsUnspecified() {
+		return elsewhere
+	}
 	return d.table.zone(addr)
 }
 
@@ -38,7 +42,7 @@ func (t zoneTable) zone(addr netip.Addr) authn.Zone {
 	if !found {
 		i--
 	}
-	if i < 0 || !addr.IsValid() || segments[i].zone.Kind == "" {
+	if i < 0 || segments[i].zone.Kind == "" {
 		return elsewhere
 	}
 	return segments[i].zone
