@@ -49,6 +49,7 @@ func (h *Hall) trouble(w http.ResponseWriter, r *http.Request, status int, t *tr
 	for _, x := range a.Actions {
 		page.Actions = append(page.Actions, web.Action{Label: x.Label, URL: x.Path})
 	}
+	page.Support = fault.Facts["support"] // of a front that put it on record itself
 	if t != nil {
 		page.Support = t.Support
 		h.wayOn(r, t, &page)

@@ -79,7 +79,7 @@ func (f *Front) bringBack(path string) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		p, no := formParams(r)
 		if no != nil && len(p.values) == 0 {
-			return fault("R3.request", "", "body").Because(no)
+			return fault(badRequest, "", "body", "").Because(no)
 		}
 		values := url.Values{}
 		for name := range p.values {
@@ -87,7 +87,7 @@ func (f *Front) bringBack(path string) web.Handler {
 		}
 		target := withQuery(path, values)
 		if len(target) > maxTarget {
-			return fault("R3.request", p.get("client_id"), "size")
+			return fault(badRequest, p.get("client_id"), "size", "")
 		}
 		http.Redirect(w, r, target, http.StatusSeeOther)
 		return nil

@@ -17,12 +17,6 @@ import (
 	"seimon/internal/web"
 )
 
-// fault is what a person sees when a service's request cannot even be answered
-// to the service (R3): the desk learns the service and the field.
-func fault(code authn.Code, client, field string) *authn.Fault {
-	return authn.NewFault(code, "party", client, "field", field)
-}
-
 // arrival is an authorization request on its way through the checks.
 type arrival struct {
 	client *client
@@ -87,7 +81,7 @@ func (f *Front) expected(r *http.Request, c *client, subject string) (authn.Acco
 // trust; a refusal goes to the client.
 func (f *Front) receive(ctx context.Context, p params) (*arrival, *refusal, error) {
 	if p.flawed("client_id") || p.get("client_id") == "" {
-		return nil, nil, fault("R3.client", "", "client_id")
+		return nil, nil, fault(noClient, "", "client_id", "")
 	}
 	in := &arrival{params: p}
 	var stored params
@@ -102,9 +96,9 @@ func (f *Front) receive(ctx context.Context, p params) (*arrival, *refusal, erro
 	})
 	switch {
 	case errors.Is(err, rp.ErrNone):
-		return nil, nil, fault("R3.client", p.get("client_id"), "client_id")
+		return nil, nil, fault(noClient, p.get("client_id"), "client_id", p.get("client_id"))
 	case errors.Is(err, errNoPushed):
-		return nil, nil, fault("R3.request", in.client.ID, "request_uri")
+		return nil, nil, fault(badRequest, in.client.ID, "request_uri", uri)
 	case err != nil:
 		return nil, nil, err
 	}
@@ -113,7 +107,7 @@ func (f *Front) receive(ctx context.Context, p params) (*arrival, *refusal, erro
 	}
 	no := f.unwrap(in, uri)
 	if in.params.flawed("redirect_uri") || !in.client.owns(in.params.get("redirect_uri")) {
-		return nil, nil, fault("R3.redirect", in.client.ID, "redirect_uri")
+		return nil, nil, fault(badRedirect, in.client.ID, "redirect_uri", in.params.get("redirect_uri"))
 	}
 	return in, no, nil
 }

@@ -219,7 +219,7 @@ func TestUILocalesChoosesTheLanguageOfThePages(t *testing.T) {
 	g := open(t)
 	g.client("library", nil)
 	b := g.browser()
-	b.Get(address(asking("library", "ui_locales", "fr ja en"))).Want("ユーザ名")
+	b.Get(address(asking("library", "ui_locales", "fr ja en"))).Want("サインイン")
 	b = g.browser()
 	b.Accept = "ja"
 	b.Get(address(asking("library", "ui_locales", "en-GB"))).Want("User name")

@@ -2,7 +2,6 @@ package oidc
 
 import (
 	"embed"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -151,10 +150,10 @@ func (f *Front) Mount(site *web.Site) {
 	site.Machine("GET "+pathMetadata, f.discovery)
 	site.Machine("GET "+pathKeys, f.keys)
 
-	site.Door("GET "+pathAuthorize, f.authorize)
-	site.Door("POST "+pathAuthorize, f.bringBack(pathAuthorize))
-	site.Door("GET "+pathLogout, f.logout)
-	site.Door("POST "+pathLogout, f.bringBack(pathLogout))
+	site.Door("GET "+pathAuthorize, f.explained(f.authorize))
+	site.Door("POST "+pathAuthorize, f.explained(f.bringBack(pathAuthorize)))
+	site.Door("GET "+pathLogout, f.explained(f.logout))
+	site.Door("POST "+pathLogout, f.explained(f.bringBack(pathLogout)))
 
 	site.Machine("POST "+pathPushed, f.push)
 	site.Machine("POST "+pathToken, f.token)
@@ -164,8 +163,5 @@ func (f *Front) Mount(site *web.Site) {
 	site.Machine("POST "+pathRevoke, f.revoke)
 	for _, path := range []string{pathToken, pathUserInfo, pathRevoke, pathPushed} {
 		site.Machine("OPTIONS "+path, preflight)
-	}
-	if err := site.Templates(Templates()); err != nil {
-		panic(fmt.Sprintf("oidc: templates: %v", err)) // they are embedded and tested
 	}
 }

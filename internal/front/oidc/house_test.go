@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -77,7 +79,7 @@ func open(t testing.TB) *gate {
 		DB: g.DB, Hall: g.Hall, Exit: g.Exit, Parties: g.book, People: g.People, Sessions: g.Sessions, Ring: g.Ring,
 		Audit: g.Audit, Words: g.Words, Client: &http.Client{Transport: g.wire},
 	})
-	if err := g.Hall.Open(g.front); err != nil {
+	if err := errors.Join(g.Hall.Open(g.front), g.Site.Templates(oidc.Templates()), g.Site.Check()); err != nil {
 		t.Fatal(err)
 	}
 	g.wire.hosts[issuer] = g.Site.Handler()
@@ -340,4 +342,40 @@ func (g *gate) prove(account authn.AccountID) (cookie string) {
 func hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// registration gives what is stored of a client's registration.
+func (g *gate) registration(id string) json.RawMessage {
+	g.T.Helper()
+	var p rp.Party
+	err := g.DB.Read(g.T.Context(), func(tx *store.Tx) (err error) {
+		p, err = g.book.Get(tx, id)
+		return err
+	})
+	if err != nil {
+		g.T.Fatal(err)
+	}
+	return p.Registration
+}
+
+// change sets members of a client's registration and gives what is shown once.
+func (g *gate) change(id string, more members) (shown map[string]string) {
+	g.T.Helper()
+	g.Write(func(tx *store.Tx) error {
+		p, err := g.book.Get(tx, id)
+		if err != nil {
+			return err
+		}
+		reg := members{}
+		if err := json.Unmarshal(p.Registration, &reg); err != nil {
+			return err
+		}
+		maps.Copy(reg, more)
+		if p.Registration, err = json.Marshal(reg); err != nil {
+			return err
+		}
+		shown, err = g.book.Register(tx, p)
+		return err
+	})
+	return shown
 }

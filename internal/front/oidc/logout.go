@@ -22,14 +22,14 @@ func (f *Front) logout(w http.ResponseWriter, r *http.Request) error {
 	langs := strings.Fields(p.get("ui_locales"))
 	r = web.Prefer(r, langs)
 	if no := p.refusal(); no != nil {
-		return fault("R3.logout", p.get("client_id"), "parameters").Because(no)
+		return fault(badLogout, p.get("client_id"), "parameters", no.text).Because(no)
 	}
 	ask := login.SignOutAsk{Party: p.get("client_id"), Lang: langs}
 	var hint *ownToken
 	if text := p.get("id_token_hint"); text != "" {
 		var err error
 		if hint, err = f.openIDToken(text); err != nil || len(hint.Audience) != 1 || ask.Party != "" && hint.Audience[0] != ask.Party {
-			return fault("R3.logout", ask.Party, "id_token_hint").Because(err)
+			return fault(badLogout, ask.Party, "id_token_hint", "").Because(err)
 		}
 		ask.Party = hint.Audience[0]
 	}
@@ -59,13 +59,13 @@ func (f *Front) wayBack(r *http.Request, id string, p params) (string, error) {
 		return err
 	})
 	if errors.Is(err, rp.ErrNone) {
-		return "", fault("R3.client", id, "client_id")
+		return "", fault(noClient, id, "client_id", id)
 	}
 	if err != nil || address == "" {
 		return "", err
 	}
 	if !slices.Contains(c.PostLogoutRedirectURIs, address) {
-		return "", fault("R3.logout", id, "post_logout_redirect_uri")
+		return "", fault(badLogout, id, "post_logout_redirect_uri", address)
 	}
 	if state := p.get("state"); state != "" {
 		address = withQuery(address, url.Values{"state": {state}})

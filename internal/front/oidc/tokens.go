@@ -75,7 +75,7 @@ func (f *Front) accessLife(c *client) time.Duration {
 // Sweep removes what is over: a few thousand rows of each kind at a time, so that
 // nobody waits for it. A job calls it again and again.
 func (f *Front) Sweep(tx *store.Tx) error {
-	const most = 2000
+	const most = 5000
 	for _, s := range []struct{ table, key string }{
 		{"oidc_token", "hash"}, {"oidc_grant", "code"}, {"oidc_pushed", "hash"},
 	} {
