@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"seimon/internal/authn"
 	"seimon/internal/rp"
@@ -151,6 +152,9 @@ func (f *Front) openRequest(in *arrival) *refusal {
 
 // client reads an enabled client of this front; rp.ErrNone when there is none.
 func (f *Front) client(tx *store.Tx, id string) (*client, error) {
+	if strings.ContainsRune(id, 0) || !utf8.ValidString(id) { // no database takes it
+		return nil, rp.ErrNone
+	}
 	p, err := f.Parties.Get(tx, id)
 	if err != nil {
 		return nil, err

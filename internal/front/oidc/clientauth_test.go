@@ -76,6 +76,7 @@ func TestProofsAreNotMixed(t *testing.T) {
 		"no colon":     "Basic " + base64.StdEncoding.EncodeToString([]byte("library")),
 		"not base64":   "Basic !!!",
 		"bearer":       "Bearer " + secret,
+		"NUL":          "Basic " + base64.StdEncoding.EncodeToString([]byte("library%00:x")),
 		"bad escape":   "Basic " + base64.StdEncoding.EncodeToString([]byte("library:%zz")),
 	} {
 		r := g.call("/oidc/token", redeeming("library", "x"), "Authorization", header)
@@ -187,6 +188,7 @@ func TestClientAssertions(t *testing.T) {
 		"other subject":      k.sign(t, "", g.assertion("jwt", "sub", "twin")),
 		"other issuer":       k.sign(t, "", g.assertion("jwt", "iss", "twin")),
 		"wrong case":         k.sign(t, "", g.assertion("jwt", "iss", nil, "ISS", "jwt")),
+		"NUL":                k.sign(t, "", g.assertion("jwt", "iss", "jwt\x00", "sub", "jwt\x00")),
 		"foreign key":        thief.sign(t, "", g.assertion("jwt")),
 		"a request object":   k.sign(t, "oauth-authz-req+jwt", g.assertion("jwt")),
 		"alg none":           none(g.assertion("jwt")),

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -45,7 +46,7 @@ func readParams(from url.Values) params {
 			continue
 		case len(values) > 1: // RFC 6749 3.1, 3.2
 			p.repeated = append(p.repeated, name)
-		case len(values[0]) > most || !utf8.ValidString(values[0]):
+		case len(values[0]) > most || !utf8.ValidString(values[0]) || strings.ContainsRune(values[0], 0):
 			p.long = append(p.long, name)
 		}
 		p.values[name] = values[0]
@@ -70,7 +71,7 @@ func (p params) refusal() *refusal {
 		return refuse(errInvalidRequest, "the parameter "+p.repeated[0]+" is sent more than once")
 	}
 	if len(p.long) > 0 {
-		return refuse(errInvalidRequest, "the parameter "+p.long[0]+" is too long or not UTF-8")
+		return refuse(errInvalidRequest, "the parameter "+p.long[0]+" is too long or no text")
 	}
 	return nil
 }
