@@ -191,11 +191,7 @@ func TestPromptLoginAndMaxAgeAskAgain(t *testing.T) {
 			t.Fatalf("%v: asked %v, at %s", v, !b.Left(), b.Location())
 		}
 		if asked {
-			field := []string{"password", logintest.Password}
-			if b.Has("Next") {
-				b.Submit("Next", "username", "hanako")
-			}
-			b.Submit("Continue", field...)
+			signIn(b, "hanako")
 		}
 		id := v.Get("client_id")
 		c := g.claims(g.redeem(id, g.answer(b, id).Get("code")).text("id_token"))

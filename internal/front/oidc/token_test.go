@@ -227,7 +227,7 @@ func TestOfflineAccess(t *testing.T) {
 	signedOut := func(v url.Values) (scope string, after reply) {
 		t.Helper()
 		b.Get(address(v))
-		if b.Has("Next") {
+		if asksName(b) {
 			signIn(b, "hanako")
 		}
 		if b.Has("Send and go on") {
