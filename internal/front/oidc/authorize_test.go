@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"seimon/internal/authn"
-	"seimon/internal/login/logintest"
 	"seimon/internal/rp"
 	"seimon/internal/store"
 	"seimon/internal/web/webtest"
