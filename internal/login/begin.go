@@ -61,7 +61,7 @@ func (h *Hall) Begin(w http.ResponseWriter, r *http.Request, a Ask) error {
 		return err
 	}
 	if token != "" {
-		web.SetCookie(w, browserCookie, token, browserLife)
+		web.SetCookie(w, BrowserCookie, token, browserLife)
 	}
 	if end != nil {
 		return end.send(w, r)

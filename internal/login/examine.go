@@ -20,7 +20,8 @@ import (
 const (
 	// SessionCookie is the cookie that holds the session's token.
 	SessionCookie = "session"
-	browserCookie = "browser"
+	// BrowserCookie is the cookie that tells browsers apart.
+	BrowserCookie = "browser"
 )
 
 // visit is what one request brings: where it comes from and what its browser holds.
@@ -36,7 +37,7 @@ func seen(r *http.Request) visit {
 		client:  web.ClientOf(r),
 		agent:   r.UserAgent(),
 		session: web.Cookie(r, SessionCookie),
-		browser: web.Cookie(r, browserCookie),
+		browser: web.Cookie(r, BrowserCookie),
 	}
 }
 

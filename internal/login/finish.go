@@ -29,7 +29,7 @@ type ending struct {
 
 func (e *ending) send(w http.ResponseWriter, r *http.Request) error {
 	if e.browserToken != "" {
-		web.SetCookie(w, browserCookie, e.browserToken, browserLife)
+		web.SetCookie(w, BrowserCookie, e.browserToken, browserLife)
 	}
 	if e.sessionToken != "" {
 		web.SetCookie(w, SessionCookie, e.sessionToken, 0)

@@ -2,6 +2,7 @@ package mail
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/mail"
 	"strings"
@@ -17,6 +18,7 @@ import (
 const (
 	factMax    = 500
 	subjectMax = 200
+	quoteLines = 200
 )
 
 // compose writes the message in the reader's language, inside the common frame.
@@ -37,11 +39,34 @@ func (q *Queue) compose(m Message) (content, error) {
 	if _, ok := facts["university"]; !ok {
 		facts["university"] = oneLine(q.cfg.University[p.Tag()], factMax)
 	}
+	reply := m.ReplyTo
+	if reply != "" {
+		if reply, err = address(reply); err != nil {
+			return content{}, err
+		}
+	}
 	return content{
 		To:      to,
 		Subject: oneLine(p.Text(subject, facts), subjectMax),
-		Text:    q.frame(p, facts["name"], p.Text(body, facts)),
+		Text:    q.frame(p, facts["name"], strings.TrimSpace(p.Text(body, facts))+quoted(m.Quote)),
+		ReplyTo: reply,
 	}, nil
+}
+
+// quoted marks every line of what a person wrote, so that none of them can be
+// taken for ours.
+func quoted(text string) string {
+	text = strings.TrimSpace(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text))
+	if text == "" {
+		return ""
+	}
+	lines := strings.Split(text, "\n")
+	var out strings.Builder
+	out.WriteString("\n")
+	for _, line := range lines[:min(len(lines), quoteLines)] {
+		out.WriteString("\n" + strings.TrimSpace("> "+oneLine(line, factMax)))
+	}
+	return out.String()
 }
 
 // frame sets the body between the greeting and the signature.
@@ -95,8 +120,8 @@ func (q *Queue) message(c content, e envelope) ([]byte, error) {
 	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithCharset(gomail.CharsetUTF8), gomail.WithEncoding(encoding))
 	m.FromMailAddress(&mail.Address{Name: oneLine(q.cfg.University[e.lang], subjectMax), Address: q.cfg.From})
 	m.ToMailAddress(&mail.Address{Address: c.To})
-	if q.cfg.ReplyTo != "" {
-		if err := m.ReplyTo(q.cfg.ReplyTo); err != nil {
+	if reply := cmp.Or(c.ReplyTo, q.cfg.ReplyTo); reply != "" {
+		if err := m.ReplyTo(reply); err != nil {
 			return nil, err
 		}
 	}

@@ -34,9 +34,13 @@ type Message struct {
 	Lang     lang.Tag
 	Template string            // words TEMPLATE.subject and TEMPLATE.body
 	Facts    map[string]string // one line each; "name" also greets, "university" is there by itself
-	Account  authn.AccountID
-	Purpose  string    // what Latest asks for, such as "mailcode"
-	Expires  time.Time // after this it is not sent any more; zero: three days from now
+	// Quote is a text that a person wrote, of many lines; it follows the body with
+	// every line marked as quoted.
+	Quote   string
+	ReplyTo string // a plain address for answers to this message; may be empty
+	Account authn.AccountID
+	Purpose string    // what Latest asks for, such as "mailcode"
+	Expires time.Time // after this it is not sent any more; zero: three days from now
 }
 
 // Sealer hides the text while it waits; keyring.Ring is one.
@@ -110,6 +114,7 @@ type content struct {
 	To      string `json:"to"`
 	Subject string `json:"subject"`
 	Text    string `json:"text"`
+	ReplyTo string `json:"reply_to,omitempty"`
 }
 
 // Enqueue writes a message in its language and queues it in the caller's

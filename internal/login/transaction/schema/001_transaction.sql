@@ -21,3 +21,4 @@ CREATE TABLE login_transaction (
 );
 CREATE INDEX login_transaction_expires ON login_transaction (expires_at);
 CREATE INDEX login_transaction_support ON login_transaction (support);
+CREATE INDEX login_transaction_browser ON login_transaction (browser, created_at);
