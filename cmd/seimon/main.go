@@ -5,8 +5,9 @@ import (
 	"os"
 
 	"seimon/internal/app"
+	"seimon/internal/app/demo"
 )
 
 func main() {
-	os.Exit(app.Main(os.Args[1:], app.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+	os.Exit(app.Main(os.Args[1:], app.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, demo.Extra()))
 }

@@ -11,7 +11,7 @@ import (
 // sound is a configuration without faults, in the given folder.
 func sound(t *testing.T, dir string) string {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(dir, "master.key"), []byte(newMaster()), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "master.key"), []byte(NewMaster()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return `origin = "https://sso.example.ac.jp"

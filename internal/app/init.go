@@ -37,7 +37,7 @@ func (c initCommand) Run(d *Desk) error {
 	}{
 		{"seimon.toml", text, 0o640},
 		{"policy.toml", string(policy.Example()), 0o640},
-		{"master.key", newMaster(), 0o600},
+		{"master.key", NewMaster(), 0o600},
 	}
 	for _, f := range files {
 		if _, err := os.Lstat(filepath.Join(c.Dir, f.name)); !errors.Is(err, fs.ErrNotExist) {

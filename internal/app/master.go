@@ -31,8 +31,8 @@ func readMaster(name string) ([]byte, error) {
 	return key, nil
 }
 
-// newMaster gives the text of a fresh master key file.
-func newMaster() string {
+// NewMaster gives the text of a fresh master key file.
+func NewMaster() string {
 	key := make([]byte, masterLength)
 	rand.Read(key) //nolint:errcheck // never fails (crypto/rand.Read)
 	return base64.StdEncoding.EncodeToString(key) + "\n"

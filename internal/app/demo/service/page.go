@@ -17,6 +17,8 @@ type view struct {
 	Ended   bool
 	Problem string
 	Refresh bool
+	Place   string // the network the visitor stands in
+	PlaceTo string // where to change it
 }
 
 // T picks the words of the page's language.
@@ -68,6 +70,9 @@ func (s *Service) visit(r *http.Request) *visit {
 
 func (s *Service) show(w http.ResponseWriter, r *http.Request, status int, v *visit, problem string) {
 	d := view{Config: s.cfg, JA: japanese(r), Problem: problem}
+	if s.cfg.Place != nil {
+		d.Place, d.PlaceTo = s.cfg.Place(r, d.JA)
+	}
 	if v != nil {
 		s.mu.Lock()
 		d.Ended = v.ended != ""

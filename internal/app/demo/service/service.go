@@ -42,6 +42,8 @@ type Config struct {
 	Home string
 	// Client reaches the gate.
 	Client *http.Client
+	// Place tells in which network the visitor stands, and the address to change it.
+	Place func(r *http.Request, ja bool) (name, address string)
 }
 
 // Service is one relying party.

@@ -1,0 +1,116 @@
+package demo
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"seimon/internal/app/demo/campus"
+	"seimon/internal/lang"
+)
+
+// Announcement is what "--json" prints when the demo is ready.
+type Announcement struct {
+	SSO      string    `json:"sso"`
+	CAFile   string    `json:"ca_file"`
+	Mailbox  string    `json:"mailbox"`
+	Home     string    `json:"home"`
+	Config   string    `json:"config"`
+	People   []Citizen `json:"people"`
+	Services []Offered `json:"services"`
+	Networks []Place   `json:"networks"`
+}
+
+// Citizen is one account with its secrets.
+type Citizen struct {
+	User           string `json:"user"`
+	Password       string `json:"password"`
+	TOTPSecret     string `json:"totp_secret,omitempty"`
+	Kind           string `json:"kind"`
+	Name           string `json:"name"`
+	NameLatin      string `json:"name_latin"`
+	Trouble        string `json:"trouble,omitempty"`
+	FormerPassword string `json:"former_password,omitempty"`
+	OldTOTPSecret  string `json:"old_totp_secret,omitempty"`
+	ActivationCode string `json:"activation_code,omitempty"`
+}
+
+// Offered is one service and its registration.
+type Offered struct {
+	Name         string `json:"name"`
+	Protocol     string `json:"protocol"`
+	URL          string `json:"url"`
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret,omitempty"`
+	RedirectURI  string `json:"redirect_uri"`
+}
+
+// Place is one network and how to stand in it.
+type Place struct {
+	Name string `json:"name"`
+	How  string `json:"how"`
+}
+
+// Announcement tells everything that a program needs to walk the demo.
+func (t *Town) Announcement() Announcement {
+	out := Announcement{
+		SSO: t.origin(ssoHost), CAFile: t.ca.file, Mailbox: t.origin(demoHost) + "/mailbox",
+		Home: t.origin(demoHost) + "/", Config: t.path("seimon.toml"),
+	}
+	for _, p := range campus.People() {
+		out.People = append(out.People, Citizen{
+			User: p.User, Password: p.Password, TOTPSecret: p.Secret, Kind: p.Kind, Name: p.Family + " " + p.Given,
+			NameLatin: p.GivenLatin + " " + p.FamilyLatin, Trouble: string(p.Trouble), FormerPassword: p.Former,
+			OldTOTPSecret: p.OldSecret, ActivationCode: t.letters[p.User],
+		})
+	}
+	for _, s := range t.services {
+		out.Services = append(out.Services, Offered{
+			Name: s.ClientID, Protocol: "oidc", URL: s.Origin + "/", ClientID: s.ClientID, ClientSecret: s.ClientSecret, RedirectURI: s.RedirectURI(),
+		})
+	}
+	for _, n := range networks() {
+		out.Networks = append(out.Networks, Place{n.name, fmt.Sprintf("open %s%s%s in the browser, or send the header %s: %s to %s",
+			t.origin(ssoHost), networkPath, n.name, networkHeader, n.name, t.origin(ssoHost))})
+	}
+	return out
+}
+
+// print tells a visitor where to go.
+func (t *Town) print(w io.Writer, kept bool) error {
+	p := t.words.In(lang.EN)
+	fmt.Fprintf(w, `
+  Seimon: a small university is open.
+
+    Start here      %s/
+    The gate        %s/portal
+    Every mail      %s/mailbox
+
+  Your browser does not know the demo's certificate authority. Go on past its
+  warning, or trust %s
+  (it can vouch for nothing but names below localhost).
+
+`, t.origin(demoHost), t.origin(ssoHost), t.origin(demoHost), t.ca.file)
+	table := tabwriter.NewWriter(w, 0, 8, 3, ' ', 0)
+	fmt.Fprintln(table, "    USER\tPASSWORD\tONE-TIME CODE\tWHO")
+	for _, c := range campus.People()[:12] {
+		code := "none"
+		if c.Secret != "" {
+			code = "on the people page"
+		}
+		who := c.Family + " " + c.Given
+		if c.Trouble != campus.None {
+			who += ", " + p.T("demo.trouble."+string(c.Trouble))
+		}
+		fmt.Fprintf(table, "    %s\t%s\t%s\t%s\n", c.User, c.Password, code, who)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	end := "Ctrl-C ends the demo and removes its data."
+	if kept {
+		end = "Ctrl-C ends the demo; its data stays in " + t.dir + "\n  Other commands work beside it: seimon --config " + t.path("seimon.toml") + " user list"
+	}
+	_, err := fmt.Fprintf(w, "\n  Everybody: %s/people\n\n  %s\n\n", t.origin(demoHost), end)
+	return err
+}

@@ -1,0 +1,73 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"seimon/internal/app"
+)
+
+// Command is "seimon demo".
+type Command struct {
+	Data   string `placeholder:"DIR" help:"Keep the data in this folder; without it everything is removed at the end."`
+	Listen string `default:"127.0.0.1:8443" help:"Address to listen on; port 0 takes a free one."`
+	JSON   bool   `help:"Print one JSON object when ready instead of text."`
+}
+
+// Extra is the command as the program takes it.
+func Extra() app.Extra {
+	return app.Extra{Name: "demo", Help: "Show a whole small university: nothing to install, nothing to configure.", Command: &Command{}}
+}
+
+// Run shows the demo until the program is told to stop.
+func (c *Command) Run(d *app.Desk) (err error) {
+	dir := c.Data
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "seimon-demo-"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("%w (another address: --listen 127.0.0.1:0)", err)
+	}
+	defer l.Close()
+	log := slog.New(slog.NewJSONHandler(d.Err(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	t, err := Open(d.Context(), dir, l, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.Close()) }()
+	ctx, stop := context.WithCancel(d.Context())
+	defer stop()
+	done := make(chan error, 1)
+	go func() { done <- t.Serve(ctx) }()
+	if err := t.wait(ctx, 10*time.Second); err != nil {
+		stop()
+		return errors.Join(err, <-done)
+	}
+	if err := c.announce(d.Out(), t); err != nil {
+		stop()
+		return errors.Join(err, <-done)
+	}
+	return <-done
+}
+
+func (c *Command) announce(w io.Writer, t *Town) error {
+	if c.JSON {
+		return json.NewEncoder(w).Encode(t.Announcement())
+	}
+	return t.print(w, c.Data != "")
+}

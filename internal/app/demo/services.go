@@ -1,0 +1,121 @@
+package demo
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"seimon/internal/app/demo/service"
+	"seimon/internal/front/oidc"
+	"seimon/internal/lang"
+	"seimon/internal/rp"
+)
+
+// offer is one service of the demo: what it is, and how it is registered.
+type offer struct {
+	id, colour             string
+	name, nameJA           string
+	lead, leadJA           string
+	scopes                 []string
+	release                []rp.Release
+	consent                string
+	pairwise, offline, rsa bool
+}
+
+// catalogue lists the services, from the open one to the strict one.
+func catalogue() []offer {
+	names := []rp.Release{{Attribute: "displayName", Required: true}, {Attribute: "displayName;ja"}, {Attribute: "familyName"}, {Attribute: "givenName"}}
+	return []offer{
+		{
+			id: "library", colour: "#2c6e49", name: "Library", nameJA: "附属図書館",
+			lead:   "Search, reserve and read. Your password is enough from anywhere; you choose what the library learns about you.",
+			leadJA: "探す、予約する、読む。どこからでもパスワードだけで使えます。図書館に伝えることは、自分で選べます。",
+			scopes: []string{"profile", "email", "eduperson"}, pairwise: true, consent: rp.ConsentAsk,
+			release: append(names, rp.Release{Attribute: "mail"}, rp.Release{Attribute: "eduPersonAffiliation", Required: true}),
+		},
+		{
+			id: "webmail", colour: "#1d4e89", name: "Webmail", nameJA: "ウェブメール",
+			lead:   "Your university mail. From outside the campus it asks for a second step.",
+			leadJA: "大学のメールです。学外からは、二段階目の確認が必要です。",
+			scopes: []string{"profile", "email", "offline_access"}, consent: rp.ConsentInform, offline: true,
+			release: append(names, rp.Release{Attribute: "mail", Required: true}, rp.Release{Attribute: "userName", Required: true}),
+		},
+		{
+			id: "payroll", colour: "#6b3e75", name: "Payroll", nameJA: "給与明細",
+			lead:   "Payslips and tax papers, for people who work here. It always asks for a fresh password and a fresh second step.",
+			leadJA: "給与明細と税の書類です。教職員だけが使えます。どこからでも、パスワードと二段階目の確認を、そのたびに求めます。",
+			scopes: []string{"profile", "eduperson"}, consent: rp.ConsentNone, rsa: true,
+			release: append(names, rp.Release{Attribute: "userName", Required: true}, rp.Release{Attribute: "employeeNumber", Required: true}),
+		},
+	}
+}
+
+func (o offer) host() string { return o.id + ".localhost" }
+
+// secret is the service's client secret: the same at every start with the same data.
+func (t *Town) secret(id string) (string, error) {
+	master, err := os.ReadFile(filepath.Join(t.dir, "master.key"))
+	if err != nil {
+		return "", err
+	}
+	mac := hmac.New(sha256.New, master)
+	mac.Write([]byte("demo client secret: " + id))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)), nil
+}
+
+// config is how a service knows itself and the gate.
+func (t *Town) config(o offer) (service.Config, error) {
+	secret, err := t.secret(o.id)
+	return service.Config{
+		Name: o.name, NameJA: o.nameJA, Lead: o.lead, LeadJA: o.leadJA, Colour: o.colour,
+		Origin: t.origin(o.host()), Issuer: t.origin(ssoHost), ClientID: o.id, ClientSecret: secret, Scopes: o.scopes,
+		Home: t.origin(demoHost) + "/", Client: t.client(), Place: t.place,
+	}, err
+}
+
+// place tells a service's page in which network the visitor stands, and where to change it.
+func (t *Town) place(r *http.Request, ja bool) (name, address string) {
+	tag := lang.EN
+	if ja {
+		tag = lang.JA
+	}
+	back := t.origin(strings.ToLower(hostOf(r))) + "/"
+	return t.words.In(tag).T(networkOf(r).words), t.origin(demoHost) + "/network?return=" + back
+}
+
+// party is how the gate knows a service.
+func (t *Town) party(o offer) (rp.Party, error) {
+	c, err := t.config(o)
+	if err != nil {
+		return rp.Party{}, err
+	}
+	r := oidc.Registration{
+		RedirectURIs: []string{c.RedirectURI()}, PostLogoutRedirectURIs: []string{c.Origin + "/"},
+		GrantTypes: []string{"authorization_code"}, AuthMethod: "client_secret_basic", ClientSecret: c.ClientSecret,
+		LogoutURI: c.LogoutURI(), LogoutSessionRequired: true, IDTokenAlg: "ES256",
+	}
+	if o.offline {
+		r.GrantTypes, r.Offline = append(r.GrantTypes, "refresh_token"), "granted"
+	}
+	if o.rsa {
+		r.IDTokenAlg = "RS256"
+	}
+	registration, err := json.Marshal(r)
+	return rp.Party{
+		ID: o.id, Protocol: oidc.Name, Names: map[lang.Tag]string{lang.JA: o.nameJA, lang.EN: o.name},
+		HomeURL: c.Origin + "/", Contact: o.id + "@seimon.example", Pairwise: o.pairwise, Sector: sectorOf(o),
+		Release: o.release, Consent: o.consent, Registration: registration,
+	}, err
+}
+
+func sectorOf(o offer) string {
+	if o.pairwise {
+		return o.host()
+	}
+	return ""
+}

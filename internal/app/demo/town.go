@@ -1,0 +1,256 @@
+package demo
+
+import (
+	"context"
+	"crypto/tls"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"seimon/internal/app"
+	"seimon/internal/app/demo/service"
+	"seimon/internal/lang"
+	"seimon/internal/mail"
+	"seimon/internal/web"
+)
+
+//go:embed words templates
+var files embed.FS
+
+// The hosts of the demo, all on one listener.
+const (
+	ssoHost  = "sso.localhost"
+	demoHost = "demo.localhost"
+)
+
+// hosts lists every host; the gate first.
+func hosts() []string {
+	out := []string{ssoHost, demoHost}
+	for _, s := range catalogue() {
+		out = append(out, s.host())
+	}
+	return out
+}
+
+// Town is the demo: the house, the services, the pages around them.
+type Town struct {
+	dir      string
+	listener net.Listener
+	port     string
+	ca       *authority
+	leaf     tls.Certificate
+	log      *slog.Logger
+	house    *app.House
+	outbox   *mail.Memory
+	words    *lang.Words
+	services []service.Config
+	handlers map[string]http.Handler // by host
+
+	letters map[string]string // activation codes by user name
+}
+
+// Open builds the demo in dir for a listener. Serve shows it.
+func Open(ctx context.Context, dir string, l net.Listener, log *slog.Logger) (*Town, error) {
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return nil, err
+	}
+	t := &Town{dir: dir, listener: l, port: port, log: log, outbox: &mail.Memory{}, handlers: map[string]http.Handler{}, letters: map[string]string{}}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := t.certify(); err != nil {
+		return nil, err
+	}
+	config, err := t.configure()
+	if err != nil {
+		return nil, err
+	}
+	t.house, err = app.Open(ctx, config, app.Options{Log: log, Transport: t.outbox, Client: t.client(), Roots: t.ca.pool()})
+	if err != nil {
+		return nil, err
+	}
+	if err := t.found(ctx); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	if err := t.build(); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+// Close closes the house.
+func (t *Town) Close() error { return t.house.Close() }
+
+func (t *Town) certify() (err error) {
+	now := time.Now()
+	if t.ca, err = openAuthority(t.dir, now); err != nil {
+		return err
+	}
+	t.leaf, err = t.ca.issue(filepath.Join(t.dir, "tls.pem"), filepath.Join(t.dir, "tls.key"), now, hosts())
+	return err
+}
+
+// configure writes the configuration that other commands use beside the demo.
+func (t *Town) configure() (*app.Config, error) {
+	master := filepath.Join(t.dir, "master.key")
+	if _, err := os.Lstat(master); errors.Is(err, fs.ErrNotExist) {
+		if err := replaceFile(master, []byte(app.NewMaster()), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	text, err := files.ReadFile("templates/seimon.toml")
+	if err != nil {
+		return nil, err
+	}
+	full := strings.NewReplacer("ORIGIN", t.origin(ssoHost), "LISTEN", t.listener.Addr().String(), "DEMO", t.origin(demoHost)).Replace(string(text))
+	file := filepath.Join(t.dir, "seimon.toml")
+	if err := replaceFile(file, []byte(full), 0o600); err != nil {
+		return nil, err
+	}
+	return app.LoadConfig(file)
+}
+
+// origin is the address of one of the hosts.
+func (t *Town) origin(host string) string {
+	if t.port == "443" {
+		return "https://" + host
+	}
+	return "https://" + host + ":" + t.port
+}
+
+// client speaks to the demo's hosts wherever names would lead, and trusts its authority.
+func (t *Town) client() *http.Client {
+	d := &net.Dialer{Timeout: 5 * time.Second}
+	return &http.Client{
+		Timeout: 10 * time.Second,
+		Transport: &http.Transport{
+			TLSClientConfig: &tls.Config{RootCAs: t.ca.pool(), MinVersion: tls.VersionTLS12},
+			DialContext: func(ctx context.Context, kind, address string) (net.Conn, error) {
+				host, _, err := net.SplitHostPort(address)
+				if err == nil && strings.HasSuffix(host, ".localhost") {
+					address = t.door()
+				}
+				return d.DialContext(ctx, kind, address)
+			},
+			MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
+		},
+	}
+}
+
+// door is the address at which the listener can be reached from here.
+func (t *Town) door() string {
+	host, port, err := net.SplitHostPort(t.listener.Addr().String())
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return t.listener.Addr().String()
+}
+
+// build opens the pages and the services.
+func (t *Town) build() error {
+	zone, err := time.LoadLocation("Asia/Tokyo")
+	if err != nil {
+		return err
+	}
+	if t.words, err = lang.New(zone, web.Words(), lang.Source{Room: "demo", Files: files}); err != nil {
+		return err
+	}
+	t.handlers[ssoHost] = t.standing(t.house.Handler())
+	if err := t.openPages(); err != nil {
+		return err
+	}
+	for _, o := range catalogue() {
+		c, err := t.config(o)
+		if err != nil {
+			return err
+		}
+		s, err := service.New(c)
+		if err != nil {
+			return fmt.Errorf("demo: %s: %w", o.id, err)
+		}
+		t.services = append(t.services, c)
+		t.host(o.host(), s)
+	}
+	return nil
+}
+
+// path names a file of the demo.
+func (t *Town) path(name string) string { return filepath.Join(t.dir, name) }
+
+// site makes the pages of one host.
+func (t *Town) site(host string, brand web.Brand) (*web.Site, error) {
+	s, err := web.New(web.Config{Origin: t.origin(host), Words: t.words, Brand: brand, Log: t.log})
+	if err != nil {
+		return nil, err
+	}
+	pages, err := fs.Sub(files, "templates")
+	if err != nil {
+		return nil, err
+	}
+	return s, s.Templates(pages)
+}
+
+// host serves a host's pages, and the part of the network switch that belongs to it.
+func (t *Town) host(name string, pages http.Handler) {
+	place := slices.Index(hosts(), name)
+	t.handlers[name] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if network, ok := strings.CutPrefix(r.URL.Path, networkPath); ok && r.Method == http.MethodGet {
+			t.move(w, r, place, network)
+			return
+		}
+		pages.ServeHTTP(w, r)
+	})
+}
+
+// hostOf is the host that a request is for, without the port.
+func hostOf(r *http.Request) string {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}
+
+// ServeHTTP leads a request to its host.
+func (t *Town) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	handler, ok := t.handlers[hostOf(r)]
+	if !ok { // RFC 9110 15.5.20
+		http.Error(w, "This is the demo of Seimon. Open "+t.origin(demoHost)+"/", http.StatusMisdirectedRequest)
+		return
+	}
+	handler.ServeHTTP(w, r)
+}
+
+// Serve shows the demo until ctx ends.
+func (t *Town) Serve(ctx context.Context) error {
+	return t.house.Serve(ctx, t.listener, &tls.Config{Certificates: []tls.Certificate{t.leaf}, MinVersion: tls.VersionTLS12}, t)
+}
+
+// wait returns when the gate answers.
+func (t *Town) wait(ctx context.Context, most time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, t.origin(ssoHost)+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	answer, err := t.client().Do(r)
+	if err != nil {
+		return fmt.Errorf("the demo does not answer: %w", err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("the demo is not ready: status %d", answer.StatusCode)
+	}
+	return nil
+}
