@@ -3,6 +3,7 @@ package oidc_test
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ import (
 func (g *gate) shown(b *webtest.Browser, what string) {
 	g.T.Helper()
 	if b.Left() || b.Status < 400 || b.Status >= 500 || strings.Contains(b.Header.Get("Location"), "example.org") {
-		g.T.Errorf("%s: at %s with status %d", what, b.Location(), b.Status)
+		g.T.Errorf("%s: at %s with status %d:\n%s", what, b.Location(), b.Status, b.Text())
 	}
 }
 
@@ -313,6 +314,49 @@ func TestACRIsWhatWasProved(t *testing.T) {
 	} {
 		if got := acr(c.v); got != c.want {
 			t.Errorf("with two classes, %v: %v, want %v", c.v, got, c.want)
+		}
+	}
+}
+
+// A person who has a second factor is asked for it, by a wish as by a demand;
+// one who has none is only refused by a demand (OIDC Core 3.1.2.1, 5.5.1.1).
+func TestStepUp(t *testing.T) {
+	mfa := "https://refeds.org/profile/mfa"
+	essential := asking("library", "claims", `{"id_token":{"acr":{"essential":true,"value":"`+mfa+`"}}}`)
+	voluntary := asking("library", "acr_values", mfa+" aal1")
+	for what, c := range map[string]struct {
+		v    url.Values
+		app  bool
+		want string
+	}{
+		"demand, has an app":  {essential, true, mfa},
+		"demand, has nothing": {essential, false, ""},
+		"wish, has an app":    {voluntary, true, mfa},
+		"wish, has nothing":   {voluntary, false, "aal1"},
+	} {
+		g := open(t)
+		g.client("library", nil)
+		if c.app {
+			g.App(g.hanak.ID)
+		}
+		b := g.browser()
+		g.code(b, asking("library"))
+		b.Get(address(c.v))
+		if b.Left() != (!c.app && c.want != "") {
+			t.Errorf("%s: at %s", what, b.Location())
+			continue
+		}
+		if c.app {
+			g.Clock.Add(time.Minute)
+			b.Submit("Continue", "code", g.Code(g.hanak.ID, 0))
+		}
+		if c.want == "" {
+			g.shown(b, what)
+			continue
+		}
+		claims := g.claims(g.redeem("library", g.answer(b, "library").Get("code")).text("id_token"))
+		if claims["acr"] != c.want || slices.Contains(texts(claims["amr"]), "mfa") != c.app {
+			t.Errorf("%s: acr %v amr %v", what, claims["acr"], claims["amr"])
 		}
 	}
 }

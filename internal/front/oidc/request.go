@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"seimon/internal/authn"
 	"seimon/internal/login"
 )
 
@@ -206,14 +205,8 @@ func (q *request) ask(c *client, sealed []byte) login.Ask {
 	}
 	if q.Essential {
 		a.Want = wanted(q.ACR, true)
+	} else {
+		a.Wish = wanted(q.ACR, false)
 	}
 	return a
-}
-
-// wish is what a client would like to be proved without insisting on it.
-func (q *request) wish() authn.Requirement {
-	if q.Essential {
-		return authn.Requirement{}
-	}
-	return wanted(q.ACR, false)
 }

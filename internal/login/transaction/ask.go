@@ -13,6 +13,7 @@ type Ask struct {
 	Request []byte // the front's own state; sealed while the person signs in
 
 	Want    authn.Requirement // on top of the rule, from acr_values and the like
+	Wish    authn.Requirement // likewise, but given up for a person who cannot reach it (voluntary acr_values)
 	Force   bool              // earlier evidence does not count (prompt=login, ForceAuthn)
 	Passive bool              // no page may be shown (prompt=none, IsPassive)
 	// Reconsent asks for consent even when it was given (prompt=consent).
