@@ -132,6 +132,8 @@ type SessionConfig struct {
 // MetricsConfig is the separate listener for measurements; empty means none.
 type MetricsConfig struct {
 	Listen string `toml:"listen"`
+	// Profile adds /debug/pprof there, for those who look for the cause of slowness.
+	Profile bool `toml:"profile"`
 }
 
 // OutageConfig names a file of announcements, one for each language, shown on every page.

@@ -105,9 +105,7 @@ func serveConfigured(ctx context.Context, c *Config, h *House) error {
 		if err != nil {
 			return errors.Join(err, l.Close())
 		}
-		mux := http.NewServeMux()
-		mux.Handle("GET /metrics", h.measure.handler())
-		server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+		server := &http.Server{Handler: h.measure.routes(c.Metrics.Profile), ReadHeaderTimeout: 5 * time.Second}
 		go server.Serve(m) //nolint:errcheck // ends with the process
 		defer server.Close()
 	}

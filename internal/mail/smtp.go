@@ -22,7 +22,7 @@ import (
 const (
 	StartTLS = "starttls" // begins in the clear and must become TLS (RFC 3207)
 	TLS      = "tls"      // TLS from the first byte (RFC 8314, 3)
-	Plain    = "none"     // in the clear; only without a password
+	Plain    = "plain"    // in the clear; only without a password
 )
 
 // SMTPConfig says how to reach the university's mail server.
