@@ -128,7 +128,8 @@ func (t *Town) origin(host string) string {
 	return "https://" + host + ":" + t.port
 }
 
-// client speaks to the demo's hosts wherever names would lead, and trusts its authority.
+// client speaks to hosts below localhost wherever names would lead, and trusts the
+// demo's authority.
 func (t *Town) client() *http.Client {
 	d := &net.Dialer{Timeout: 5 * time.Second}
 	return &http.Client{
@@ -136,9 +137,9 @@ func (t *Town) client() *http.Client {
 		Transport: &http.Transport{
 			TLSClientConfig: &tls.Config{RootCAs: t.ca.pool(), MinVersion: tls.VersionTLS12},
 			DialContext: func(ctx context.Context, kind, address string) (net.Conn, error) {
-				host, _, err := net.SplitHostPort(address)
-				if err == nil && strings.HasSuffix(host, ".localhost") {
-					address = t.door()
+				host, port, err := net.SplitHostPort(address)
+				if err == nil && strings.HasSuffix(host, ".localhost") { // RFC 6761 6.3
+					address = net.JoinHostPort(t.door(), port)
 				}
 				return d.DialContext(ctx, kind, address)
 			},
@@ -147,13 +148,17 @@ func (t *Town) client() *http.Client {
 	}
 }
 
-// door is the address at which the listener can be reached from here.
+// door is the host at which the listener can be reached from here. Services of
+// visitors that run beside the demo are reached at the same host.
 func (t *Town) door() string {
-	host, port, err := net.SplitHostPort(t.listener.Addr().String())
-	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
-		return net.JoinHostPort("127.0.0.1", port)
+	host, _, err := net.SplitHostPort(t.listener.Addr().String())
+	if err != nil || host == "" {
+		return "127.0.0.1"
 	}
-	return t.listener.Addr().String()
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		return "127.0.0.1"
+	}
+	return host
 }
 
 // build opens the pages and the services.
