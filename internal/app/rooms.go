@@ -9,6 +9,7 @@ import (
 	"seimon/internal/audit"
 	"seimon/internal/desk"
 	"seimon/internal/desk/portal"
+	"seimon/internal/desk/welcome"
 	"seimon/internal/diagnosis"
 	"seimon/internal/directory"
 	"seimon/internal/factor"
@@ -52,6 +53,7 @@ func plugs() []plug {
 		{schema: oidc.Schema, words: oidc.Words, templates: oidc.Templates, check: oidc.Check, front: newOIDC},
 		{words: desk.Words, join: func(h *House) error { return desk.Templates(h.Site) }},
 		{schema: portal.Schema, words: portal.Words, check: portal.Check, front: newPortal, found: foundPortal},
+		{schema: welcome.Schema, words: welcome.Words, join: openWelcome},
 	}
 }
 
@@ -93,6 +95,20 @@ func newPortal(h *House) (login.Front, error) {
 		h.sweeps = append(h.sweeps, p.Sweep)
 	}
 	return p, err
+}
+
+// openWelcome opens the desk for people who are not signed in; sign-in leads on to the portal.
+func openWelcome(h *House) error {
+	x, err := welcome.New(welcome.Rooms{
+		DB: h.DB, Site: h.Site, Hall: h.Hall, Policy: h.Policy, People: h.People, Sessions: h.Sessions, Parties: h.Parties,
+		Throttle: h.Throttle, Audit: h.Audit, Bindings: h.Bindings, Factors: h.Factors, Mail: h.Mail, Jobs: h.Jobs,
+		Ring: h.Ring, Words: h.Words, Desk: h.Config.Mail.Desk, HelpURL: h.Config.University.HelpURL,
+		SignIn: h.Hall.Front(desk.Portal).(*portal.Portal).Start,
+	})
+	if err == nil {
+		h.sweeps = append(h.sweeps, x.Sweep)
+	}
+	return err
 }
 
 func foundPortal(ctx context.Context, h *House) error {

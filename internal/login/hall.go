@@ -101,7 +101,6 @@ func New(r Rooms) (*Hall, error) {
 	h.site.Page("POST /login/{id}", h.answer)
 	h.site.Page("GET /login/{id}/again", h.again)
 	h.site.Page("GET /login", h.bare)
-	h.site.Page("GET /{$}", h.bare)
 	return h, nil
 }
 

@@ -53,7 +53,14 @@ type pages struct {
 	site *web.Site
 }
 
-func (p *pages) show(w http.ResponseWriter, r *http.Request, page, title string, data any, facts ...any) error {
+// sheet is one page: its template and title, and what fills them.
+type sheet struct {
+	page, title string
+	data        any
+	facts       []any
+}
+
+func (p *pages) show(w http.ResponseWriter, r *http.Request, s sheet) error {
 	words := web.Lang(r)
 	here := r.URL.Path
 	nav := []web.Link{}
@@ -68,7 +75,7 @@ func (p *pages) show(w http.ResponseWriter, r *http.Request, page, title string,
 	}
 	network := p.networkLink(r, words, back)
 	network.Here = here == "/network"
-	return p.site.Render(w, r, web.View{Template: "demo." + page, Title: title, TitleFacts: facts, Data: data, Nav: append(nav, network)})
+	return p.site.Render(w, r, web.View{Template: "demo." + s.page, Title: s.title, TitleFacts: s.facts, Data: s.data, Nav: append(nav, network)})
 }
 
 // door is one thing to open from the start page.
@@ -89,9 +96,9 @@ func (p *pages) start(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return p.show(w, r, "start", "demo.start.title", map[string]any{
+	return p.show(w, r, sheet{page: "start", title: "demo.start.title", data: map[string]any{
 		"Doors": doors, "Network": words.T(networkOf(r).words), "First": first,
-	})
+	}})
 }
 
 // citizen is one account as the pages show it.
@@ -173,9 +180,9 @@ func (p *pages) people(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return p.show(w, r, "people", "demo.people.title", map[string]any{
+	return p.show(w, r, sheet{page: "people", title: "demo.people.title", data: map[string]any{
 		"Typed": typed, "Kind": kind, "Kinds": []string{"student", "faculty", "staff", "parttime", "trouble"}, "List": list,
-	})
+	}})
 }
 
 func (p *pages) person(w http.ResponseWriter, r *http.Request) error {
@@ -191,7 +198,7 @@ func (p *pages) person(w http.ResponseWriter, r *http.Request) error {
 			left := time.Until(list[0].Apps[0].Until)
 			w.Header().Set("Refresh", strconv.Itoa(int(left/time.Second)+1))
 		}
-		return p.show(w, r, "person", "demo.person.title", list[0], "Name", list[0].Name)
+		return p.show(w, r, sheet{page: "person", title: "demo.person.title", data: list[0], facts: []any{"Name", list[0].Name}})
 	}
 	return p.missing(w, r)
 }
@@ -217,13 +224,13 @@ func (p *pages) mails() []letter {
 func (p *pages) mailbox(w http.ResponseWriter, r *http.Request) error {
 	to := strings.TrimSpace(r.URL.Query().Get("to"))
 	list := slices.DeleteFunc(p.mails(), func(l letter) bool { return !strings.Contains(strings.ToLower(l.To), strings.ToLower(to)) })
-	return p.show(w, r, "mailbox", "demo.mailbox.title", map[string]any{"List": list[:min(len(list), 200)], "To": to})
+	return p.show(w, r, sheet{page: "mailbox", title: "demo.mailbox.title", data: map[string]any{"List": list[:min(len(list), 200)], "To": to}})
 }
 
 func (p *pages) message(w http.ResponseWriter, r *http.Request) error {
 	for _, l := range p.mails() {
 		if strconv.Itoa(l.Number) == r.PathValue("number") {
-			return p.show(w, r, "message", "demo.mailbox.message", l)
+			return p.show(w, r, sheet{page: "message", title: "demo.mailbox.message", data: l})
 		}
 	}
 	return p.missing(w, r)
@@ -246,11 +253,11 @@ func (p *pages) network(w http.ResponseWriter, r *http.Request) error {
 			URL: p.switchTo(n.name, back), Here: networkOf(r).name == n.name,
 		})
 	}
-	return p.show(w, r, "network", "demo.network.title", map[string]any{"List": list, "Header": networkHeader, "Back": back})
+	return p.show(w, r, sheet{page: "network", title: "demo.network.title", data: map[string]any{"List": list, "Header": networkHeader, "Back": back}})
 }
 
 func (p *pages) trust(w http.ResponseWriter, r *http.Request) error {
-	return p.show(w, r, "trust", "demo.trust.title", map[string]any{"File": p.ca.file, "Until": p.ca.cert.NotAfter})
+	return p.show(w, r, sheet{page: "trust", title: "demo.trust.title", data: map[string]any{"File": p.ca.file, "Until": p.ca.cert.NotAfter}})
 }
 
 func (p *pages) authority(w http.ResponseWriter, _ *http.Request) error {
