@@ -60,7 +60,7 @@ func (h *Hall) prove(w http.ResponseWriter, r *http.Request, t *transaction.Tran
 	at := h.attempt(t, s, kind, r)
 	try := h.try(t, s, kind)
 	if !r.PostForm.Has(factor.FieldAgain) {
-		err = h.db.Write(r.Context(), func(tx *store.Tx) error { return h.throttle.Begin(tx, try) })
+		err = h.db.Background(r.Context(), func(tx *store.Tx) error { return h.throttle.Begin(tx, try) })
 		if err != nil {
 			return h.refused(w, r, t, s, err)
 		}

@@ -19,12 +19,19 @@ import (
 )
 
 const (
-	retryLimit  = 40 // how often one transaction is tried again after losing to another
-	defaultPool = 32 // connections
-	oldestMajor = 13 // the oldest PostgreSQL that is tested
+	retryFor    = 15 * time.Second // how long a transaction is tried again after losing to others
+	laneFrom    = 2                // lost tries after which it takes its turn in the lane
+	laneWait    = time.Second      // how long it waits for that turn
+	defaultPool = 32               // connections
+	oldestMajor = 13               // the oldest PostgreSQL that is tested
 )
 
-type postgresBackend struct{ db *sql.DB }
+type postgresBackend struct {
+	db *sql.DB
+	// lane is held by one transaction of this program that has lost before. The
+	// losers go one after another, since at once they would only beat each other.
+	lane chan struct{}
+}
 
 func openPostgres(ctx context.Context, url string, conns int) (*postgresBackend, error) {
 	cfg, err := pgx.ParseConfig(url)
@@ -57,7 +64,7 @@ func openPostgres(ctx context.Context, url string, conns int) (*postgresBackend,
 	if err := db.PingContext(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &postgresBackend{db: db}, nil
+	return &postgresBackend{db: db, lane: make(chan struct{}, 1)}, nil
 }
 
 // checkServer refuses a server that cannot hold our data and tells whether a
@@ -120,22 +127,49 @@ func (b *postgresBackend) background(ctx context.Context, now func() time.Time, 
 // run tries until the transaction has neither lost to another one nor lost its
 // connection before its commit was sent.
 func (b *postgresBackend) run(ctx context.Context, t transaction) error {
+	var began time.Time
 	for try := 0; ; try++ {
-		tx, again, err := b.once(ctx, t, try)
+		tx, again, err := b.turn(ctx, t, try)
 		if err == nil {
 			tx.committed()
 			return nil
 		}
-		if !again || try >= retryLimit || ctx.Err() != nil {
+		if began.IsZero() {
+			began = time.Now()
+		}
+		if !again || ctx.Err() != nil || time.Since(began) > retryFor {
 			return err
 		}
-		wait := time.NewTimer(time.Duration(rand.Int64N(int64(time.Millisecond) << min(try, 6))))
-		select {
-		case <-wait.C:
-		case <-ctx.Done():
-			wait.Stop()
-			return ctx.Err()
+		if err := pause(ctx, rand.N(time.Millisecond<<min(try, 4))); err != nil {
+			return err
 		}
+	}
+}
+
+// turn runs the transaction once, in the lane if it has lost before.
+func (b *postgresBackend) turn(ctx context.Context, t transaction, try int) (*Tx, bool, error) {
+	if try >= laneFrom {
+		wait := time.NewTimer(laneWait)
+		defer wait.Stop()
+		select {
+		case b.lane <- struct{}{}:
+			defer func() { <-b.lane }()
+		case <-wait.C: // whoever is in it takes long and is perhaps not in the way
+		case <-ctx.Done():
+			return nil, false, ctx.Err()
+		}
+	}
+	return b.once(ctx, t, try)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

@@ -5,7 +5,10 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"net/netip"
+	"strconv"
+	"strings"
 	"time"
 
 	"seimon/internal/authn"
@@ -29,12 +32,13 @@ type Limits struct {
 	Source Limit                // for source and factor
 }
 
-// DefaultLimits returns ladders for a university. The source's is wide, because a
-// whole dormitory may stand behind one address.
+// DefaultLimits returns ladders for a university. The source's is wide: a whole
+// campus may stand behind one address, and a try counts while it is being verified,
+// so hundreds of right sign-ins on the first morning of a term must find room.
 func DefaultLimits() Limits {
 	return Limits{
 		Pair:   Limit{Tries: 5, First: time.Minute, Cap: time.Hour, Forget: 6 * time.Hour},
-		Source: Limit{Tries: 200, First: time.Minute, Cap: 15 * time.Minute, Forget: 5 * time.Second},
+		Source: Limit{Tries: 1000, First: time.Minute, Cap: 15 * time.Minute, Forget: 5 * time.Second},
 	}
 }
 
@@ -79,7 +83,7 @@ func (l Limit) or(def Limit) Limit {
 const (
 	scopeStranger = "stranger"
 	scopeKnown    = "known"
-	scopeSource   = "source"
+	scopeSource   = "source" // and the number of the shard
 )
 
 // counter names one stored count.
@@ -90,8 +94,11 @@ type counter struct {
 }
 
 func (t *Throttle) limit(c counter) Limit {
-	if c.scope == scopeSource {
-		return t.limits.Source
+	if strings.HasPrefix(c.scope, scopeSource) {
+		l, n := t.limits.Source, t.shards()
+		l.Tries /= n
+		l.Forget *= time.Duration(n)
+		return l
 	}
 	return t.limits.Kinds[c.factor].or(t.limits.Pair)
 }
@@ -104,36 +111,47 @@ func (y Try) pair() counter {
 	return counter{y.Who, y.Factor, scopeStranger}
 }
 
+// shards is over how many counters the tries of one source are spread by who they
+// are for. A whole campus may sign in from one address, and all of it would wait
+// for one row. Small limits are not spread.
+func (t *Throttle) shards() int { return max(1, min(16, t.limits.Source.Tries/12)) }
+
 // source is the counter of the source. A known browser has none: strangers behind
 // the same address must not lock the owner out.
-func (y Try) source() (counter, bool) {
+func (t *Throttle) source(y Try) (counter, bool) {
 	if y.Known || !y.Source.IsValid() {
 		return counter{}, false
 	}
 	addr := y.Source.Unmap().WithZone("")
-	if addr.Is4() {
-		return counter{addr.String(), y.Factor, scopeSource}, true
+	bits := 32
+	if addr.Is6() {
+		bits = 64 // one subscriber's network (RFC 6177)
 	}
-	net, err := addr.Prefix(64) // one subscriber's network (RFC 6177)
-	return counter{net.String(), y.Factor, scopeSource}, err == nil
+	net, err := addr.Prefix(bits)
+	h := fnv.New32a()
+	h.Write([]byte(y.Who))
+	scope := scopeSource + strconv.Itoa(int(h.Sum32())%t.shards())
+	return counter{net.String(), y.Factor, scope}, err == nil
 }
 
-func (y Try) counters() []counter {
+func (t *Throttle) counters(y Try) []counter {
 	all := []counter{y.pair()}
-	if s, ok := y.source(); ok {
+	if s, ok := t.source(y); ok {
 		all = append(all, s)
 	}
 	return all
 }
 
-// Begin counts the try. Call it in a Write of its own that commits before the try
-// is verified. During a lock it returns a *authn.Fault (CodeLocked) and counts nothing.
+// Begin counts the try. Call it in a transaction of its own that commits before
+// the try is verified; store.DB.Background is made for it, since it locks the rows
+// it decides on. During a lock it returns a *authn.Fault (CodeLocked), and the
+// transaction is to be given up.
 func (t *Throttle) Begin(tx *store.Tx, try Try) error {
 	var next []Count
 	var until time.Time
-	all := try.counters()
+	all := t.counters(try)
 	for _, k := range all {
-		c, err := load(tx, k)
+		c, err := lock(tx, k)
 		if err != nil {
 			return err
 		}
@@ -160,7 +178,7 @@ func (t *Throttle) Succeed(tx *store.Tx, try Try) error {
 	if err := remove(tx, try.pair()); err != nil {
 		return err
 	}
-	k, ok := try.source()
+	k, ok := t.source(try)
 	if !ok {
 		return nil
 	}
@@ -191,7 +209,7 @@ type Lock struct {
 func (t *Throttle) Locks(tx *store.Tx, who string) ([]Lock, error) {
 	var out []Lock
 	rows, err := tx.Query(`SELECT factor, scope, tries, since, until FROM throttle_count
-		WHERE who = $1 AND scope <> $2 ORDER BY factor, scope`, who, scopeSource)
+		WHERE who = $1 AND scope IN ($2, $3) ORDER BY factor, scope`, who, scopeStranger, scopeKnown)
 	err = store.Each(rows, err, func(s *sql.Rows) error {
 		k := counter{who: who}
 		var c Count
@@ -211,7 +229,7 @@ func (t *Throttle) Locks(tx *store.Tx, who string) ([]Lock, error) {
 
 // Clear forgets all tries of who, after the help desk has made sure of the person.
 func (t *Throttle) Clear(tx *store.Tx, who string) error {
-	_, err := tx.Exec("DELETE FROM throttle_count WHERE who = $1 AND scope <> $2", who, scopeSource)
+	_, err := tx.Exec("DELETE FROM throttle_count WHERE who = $1 AND scope IN ($2, $3)", who, scopeStranger, scopeKnown)
 	return wrap(err)
 }
 
@@ -225,6 +243,19 @@ func (t *Throttle) Sweep(tx *store.Tx) (int64, error) {
 		(SELECT who, factor, scope FROM throttle_count WHERE forgotten <= $1 ORDER BY forgotten LIMIT $2)`,
 		store.Millis(tx.Now), sweepLimit)
 	return n, wrap(err)
+}
+
+// lock returns the count and keeps its row from others until the transaction ends.
+// It does not look for the row first: on PostgreSQL that look alone would make
+// serialisable neighbours fail.
+func lock(tx *store.Tx, k counter) (Count, error) {
+	var c Count
+	var since, until int64
+	err := tx.QueryRow(`INSERT INTO throttle_count (who, factor, scope, tries, since, until, forgotten)
+		VALUES ($1, $2, $3, 0, 0, 0, 0) ON CONFLICT (who, factor, scope) DO UPDATE SET tries = throttle_count.tries
+		RETURNING tries, since, until`, k.who, string(k.factor), k.scope).Scan(&c.Tries, &since, &until)
+	c.Since, c.Until = store.Time(since), store.Time(until)
+	return c, wrap(err)
 }
 
 func load(tx *store.Tx, k counter) (Count, error) {

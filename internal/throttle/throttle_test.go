@@ -27,7 +27,7 @@ func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 // begin counts a try and returns its fault, if it was refused.
 func begin(t testing.TB, db *store.DB, th *throttle.Throttle, try throttle.Try) *authn.Fault {
 	t.Helper()
-	err := db.Write(context.Background(), func(tx *store.Tx) error { return th.Begin(tx, try) })
+	err := db.Background(context.Background(), func(tx *store.Tx) error { return th.Begin(tx, try) })
 	f := authn.AsFault(err)
 	if err != nil && (f == nil || f.Code != throttle.CodeLocked) {
 		t.Fatal(err)
@@ -217,6 +217,44 @@ func TestSuccessTakesTheSourcesTryBack(t *testing.T) {
 	}
 	if n := rows(t, db); n != 0 {
 		t.Errorf("%d rows stay after nothing but success", n)
+	}
+}
+
+// On the first morning of a term hundreds sign in at once from one address with
+// browsers that nobody knows yet; a sprayer there is stopped all the same.
+func TestFirstMorning(t *testing.T) {
+	db, _ := storetest.Open(t, throttle.Schema())
+	th := throttle.New(throttle.DefaultLimits())
+	try := func(i int) throttle.Try {
+		return throttle.Try{Who: fmt.Sprint("acc_", i), Factor: "password", Source: addr("192.0.2.1")}
+	}
+	all := func(n int, step func(*store.Tx, throttle.Try) error) (passed int) {
+		err := db.Write(t.Context(), func(tx *store.Tx) error {
+			passed = 0
+			for i := range n {
+				err := step(tx, try(i))
+				if err == nil {
+					passed++
+				} else if authn.AsFault(err) == nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return passed
+	}
+	if n := all(500, th.Begin); n != 500 { // all being verified at the same time
+		t.Fatalf("%d of 500 may try", n)
+	}
+	all(500, th.Succeed)
+	if n := rows(t, db); n != 0 {
+		t.Errorf("%d counts stay", n)
+	}
+	if n := all(2000, th.Begin); n < 800 || n > 1000 {
+		t.Errorf("%d sprayed guesses passed", n)
 	}
 }
 
