@@ -1,0 +1,231 @@
+// Package stand is what the peers of the lab share: the running gate and its
+// people, certificates and registrations for further services, and the report.
+package stand
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"seimon/test/walk"
+)
+
+// Person is one of the demo's people.
+type Person struct {
+	User       string `json:"user"`
+	Password   string `json:"password"`
+	TOTPSecret string `json:"totp_secret,omitempty"`
+	Kind       string `json:"kind"`
+	Trouble    string `json:"trouble,omitempty"`
+}
+
+// Stand is the gate as the lab meets it. The orchestrator writes it to the file
+// that the variable LAB names; each peer gets people of its own, so that one-time
+// codes never meet.
+type Stand struct {
+	SSO     string   `json:"sso"`
+	CAFile  string   `json:"ca_file"`
+	Config  string   `json:"config"`
+	People  []Person `json:"people"`
+	Program string   `json:"program"` // the built seimon
+	Work    string   `json:"work"`    // a folder of this peer's own
+
+	ca    *x509.Certificate
+	key   crypto.Signer
+	Roots *x509.CertPool `json:"-"`
+
+	mu   sync.Mutex
+	next map[bool]int
+}
+
+// Open reads the stand.
+func Open() (*Stand, error) {
+	text, err := os.ReadFile(os.Getenv("LAB"))
+	if err != nil {
+		return nil, fmt.Errorf("start the lab with test/lab/run: %w", err)
+	}
+	s := &Stand{next: map[bool]int{}, Roots: x509.NewCertPool()}
+	if err := json.Unmarshal(text, s); err != nil {
+		return nil, err
+	}
+	pair, err := tls.LoadX509KeyPair(s.CAFile, filepath.Join(filepath.Dir(s.CAFile), "ca.key"))
+	if err != nil {
+		return nil, err
+	}
+	s.ca, s.key = pair.Leaf, pair.PrivateKey.(crypto.Signer)
+	s.Roots.AddCert(s.ca)
+	return s, nil
+}
+
+// Take gives a person nobody else uses, with an app for one-time codes or without.
+func (s *Stand) Take(app bool) Person {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := s.next[app]; i < len(s.People); i++ {
+		if (s.People[i].TOTPSecret != "") == app {
+			s.next[app] = i + 1
+			return s.People[i]
+		}
+	}
+	panic("stand: nobody is left")
+}
+
+// Transport reaches every host below localhost on this machine (RFC 6761 6.3) and
+// trusts the demo's authority.
+func (s *Stand) Transport() *http.Transport {
+	d := &net.Dialer{Timeout: 5 * time.Second}
+	return &http.Transport{
+		TLSClientConfig:     &tls.Config{RootCAs: s.Roots, MinVersion: tls.VersionTLS12},
+		MaxIdleConnsPerHost: 16,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			host, port, err := net.SplitHostPort(address)
+			if err != nil || !strings.HasSuffix(host, ".localhost") {
+				return nil, fmt.Errorf("stand: %s is not in the lab", address)
+			}
+			return d.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
+		},
+	}
+}
+
+// Client is an HTTP client over Transport.
+func (s *Stand) Client() *http.Client {
+	return &http.Client{Transport: s.Transport(), Timeout: 20 * time.Second}
+}
+
+// Browser is a fresh browser of a person, standing in one of the demo's networks.
+func (s *Stand) Browser(tr http.RoundTripper, p Person, network string) *walk.Walker {
+	who := walk.Person{User: p.User, Password: p.Password}
+	if p.TOTPSecret != "" {
+		who.Code = func() string { return Code(p.TOTPSecret, time.Now()) }
+	}
+	w := walk.New(walk.Gate{Origin: s.SSO, Roots: s.Roots}, tr, who)
+	w.Header.Set("X-Demo-Network", network)
+	return w
+}
+
+// Listen serves handler at https://host on a free port and gives the origin.
+func (s *Stand) Listen(host string, handler http.Handler) (string, error) {
+	cert, err := s.Certificate(host)
+	if err != nil {
+		return "", err
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		return "", err
+	}
+	go http.Serve(l, handler) //nolint:errcheck // ends with the process
+	return fmt.Sprintf("https://%s:%d", host, l.Addr().(*net.TCPAddr).Port), nil
+}
+
+// Certificate issues a certificate for a host below localhost.
+func (s *Stand) Certificate(host string) (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	number, err := rand.Int(rand.Reader, big.NewInt(1<<62))
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+		SerialNumber: number, Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
+		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(24 * time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}, s.ca, key.Public(), s.key)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
+}
+
+// CertificateFiles writes a certificate and its key for a server that is no Go program.
+func (s *Stand) CertificateFiles(host string) (certFile, keyFile string, err error) {
+	cert, err := s.Certificate(host)
+	if err != nil {
+		return "", "", err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		return "", "", err
+	}
+	certFile, keyFile = filepath.Join(s.Work, host+".pem"), filepath.Join(s.Work, host+".key")
+	return certFile, keyFile, errors.Join(
+		os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}), 0o644),
+		os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600))
+}
+
+// Party is a service to be registered.
+type Party struct {
+	ID           string            `json:"id"`
+	Protocol     string            `json:"protocol"`
+	Names        map[string]string `json:"names"`
+	Consent      string            `json:"consent"`
+	Release      []Release         `json:"release"`
+	Registration map[string]any    `json:"registration"`
+}
+
+// Release lets one attribute leave.
+type Release struct {
+	Attribute string `json:"attribute"`
+}
+
+// Register adds a service with the program's own command and returns its secret.
+func (s *Stand) Register(id string, registration map[string]any) (secret string, err error) {
+	p := Party{
+		ID: id, Protocol: "oidc", Names: map[string]string{"ja": id, "en": id}, Consent: "none", Registration: registration,
+		Release: []Release{
+			{"userName"}, {"displayName"}, {"displayName;ja"}, {"displayName;ja-Kana"}, {"familyName"}, {"givenName"},
+			{"mail"}, {"preferredLanguage"}, {"groups"}, {"eduPersonAffiliation"},
+		},
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, s.Program, "--config", s.Config, "party", "import", "-", "--json")
+	cmd.Stdin = bytes.NewReader(text)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("seimon party import: %w: %s", err, errs.String())
+	}
+	var shown map[string]map[string]string
+	if err := json.Unmarshal(out.Bytes(), &shown); err != nil {
+		return "", err
+	}
+	return shown[id]["client_secret"], nil
+}
+
+// Fetch gets a page and gives its status and body.
+func Fetch(c *http.Client, req *http.Request) (int, http.Header, []byte, error) {
+	res, err := c.Do(req)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	defer res.Body.Close()
+	var body bytes.Buffer
+	_, err = body.ReadFrom(res.Body)
+	return res.StatusCode, res.Header, body.Bytes(), err
+}
+
+// Query reads one value of an address.
+func Query(u *url.URL, name string) string { return u.Query().Get(name) }
