@@ -234,7 +234,7 @@ func (t *Throttle) Clear(tx *store.Tx, who string) error {
 }
 
 // sweepLimit bounds the rows that one Sweep removes.
-const sweepLimit = 500
+const sweepLimit = 5000
 
 // Sweep removes counts that remember nothing any more, at most sweepLimit of them,
 // and returns how many it removed. It may run in store.DB.Background.

@@ -320,7 +320,7 @@ func TestSweep(t *testing.T) {
 	db, clock := storetest.Open(t, throttle.Schema())
 	th := throttle.New(limits)
 	err := db.Write(t.Context(), func(tx *store.Tx) error {
-		for i := range 700 {
+		for i := range 5200 {
 			if err := th.Begin(tx, throttle.Try{Who: fmt.Sprint("name:", i), Factor: "password"}); err != nil {
 				return err
 			}
@@ -343,7 +343,7 @@ func TestSweep(t *testing.T) {
 		t.Errorf("%d counts swept too early", n)
 	}
 	clock.Add(time.Millisecond)
-	if a, b, c := sweep(), sweep(), sweep(); a+b != 700 || c != 0 || rows(t, db) != 1 {
+	if a, b, c := sweep(), sweep(), sweep(); a+b != 5200 || c != 0 || rows(t, db) != 1 {
 		t.Errorf("swept %d, %d, %d, left %d", a, b, c, rows(t, db))
 	}
 }
