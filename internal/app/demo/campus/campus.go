@@ -13,6 +13,7 @@ import (
 	"encoding/base32"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strings"
 )
 
@@ -150,9 +151,11 @@ func phrase(user string) string {
 	h := fnv.New64a()
 	h.Write([]byte("password of " + user)) //nolint:errcheck // never fails
 	n, words := h.Sum64(), scenery()
-	pick := func() string {
-		w := words[n%uint64(len(words))]
+	pick := func() string { // no word twice: a repeated word is as weak as one
+		i := int(n % uint64(len(words)))
 		n /= uint64(len(words))
+		w := words[i]
+		words = slices.Delete(words, i, i+1)
 		return w
 	}
 	return fmt.Sprintf("%s-%s-%s-%03d", pick(), pick(), pick(), n%1000)
