@@ -212,7 +212,7 @@ type step struct {
 func (b *Browser) send(s step) {
 	b.t.Helper()
 	for range mostRedirects {
-		if s.targets != nil && !allowed(s.targets, b.URL, s.to) {
+		if s.targets != nil && !allowed(s.targets, s.to) {
 			b.t.Fatalf("a browser refuses to take this form to %s: form-action is %v", s.to, s.targets)
 		}
 		handler := b.hosts[originOf(s.to)]
@@ -311,6 +311,9 @@ func (b *Browser) targets() []string {
 	for _, directive := range strings.Split(b.Header.Get("Content-Security-Policy"), ";") {
 		words := strings.Fields(directive)
 		if len(words) > 0 && words[0] == "form-action" {
+			if i := slices.Index(words, "'self'"); i > 0 { // of this page, also after a redirect
+				words[i] = originOf(b.URL)
+			}
 			return words
 		}
 	}
@@ -319,10 +322,10 @@ func (b *Browser) targets() []string {
 
 // allowed tells whether CSP form-action lets a form, or a redirect after it, go
 // somewhere (CSP 3, 6.4.1; redirects as Chromium checks them).
-func allowed(sources []string, page, to *url.URL) bool {
+func allowed(sources []string, to *url.URL) bool {
 	for _, source := range sources[1:] {
 		switch {
-		case source == "'self'" && originOf(page) == originOf(to), source == to.Scheme+":", source == originOf(to):
+		case source == to.Scheme+":", source == originOf(to):
 			return true
 		}
 	}
