@@ -102,6 +102,9 @@ func (h *Hall) look(tx *store.Tx, t *transaction.Transaction, v visit) (*sight, 
 // humour asks for what the service would like, as long as the person can give it:
 // a wish never leads to an enrolment or a refusal.
 func (s *sight) humour(t *transaction.Transaction) {
+	if !t.Ask.Wish.SecondStep() {
+		return
+	}
 	wished := s.kase
 	wished.Requirement = s.kase.Requirement.Stricter(t.Ask.Wish)
 	if v := policy.Decide(wished); v.Step != policy.StepEnroll && v.Step != policy.StepDenied {

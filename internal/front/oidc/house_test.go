@@ -72,6 +72,14 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func open(t testing.TB) *gate {
 	t.Helper()
+	g := openEmpty(t)
+	g.hanak = g.House.Person("hanako")
+	return g
+}
+
+// openEmpty is open without a person.
+func openEmpty(t testing.TB) *gate {
+	t.Helper()
 	g := &gate{House: logintest.New(t, []store.Schema{oidc.Schema()}, []lang.Source{oidc.Words()})}
 	g.book = rp.New(g.DB, g.Ring.MAC, oidc.Check())
 	g.wire = &wire{hosts: map[string]http.Handler{}}
@@ -93,7 +101,6 @@ func open(t testing.TB) *gate {
 		return err
 	})
 	g.Apply(policyText)
-	g.hanak = g.House.Person("hanako")
 	return g
 }
 
