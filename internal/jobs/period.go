@@ -51,7 +51,10 @@ func (b *Board) turn(ctx context.Context, p *period) (ran bool, wait time.Durati
 		b.fault(ctx, p.name, err)
 		return false, poll
 	}
-	if !mine || now.Before(p.next) {
+	if !mine {
+		return false, poll
+	}
+	if now.Before(p.next) {
 		return false, min(max(p.next.Sub(now), time.Millisecond), poll)
 	}
 	err = p.once(ctx)
