@@ -197,28 +197,11 @@ func (g *guest) codeMark(use directory.Use, address, code string) []byte {
 	return g.Ring.MAC("portal.address", []byte(string(g.Person.ID)+"\x00"+string(use)+"\x00"+address+"\x00"+code))
 }
 
-// typedDigits reads a code as people type it; false when it cannot be one.
-func typedDigits(typed string) (string, bool) {
-	if len(typed) > 200 {
-		return "", false
-	}
-	digits := strings.Map(func(r rune) rune {
-		if strings.ContainsRune(" \t-‐‑–—−ー・", r) {
-			return -1
-		}
-		return r
-	}, norm.NFKC.String(strings.TrimSpace(typed)))
-	if len(digits) != codeDigits || strings.Trim(digits, "0123456789") != "" {
-		return "", false
-	}
-	return digits, true
-}
-
 // checkCode makes the new address the one in use. A wrong code is counted even
 // though nothing else is written.
 func (g *guest) checkCode(use directory.Use) error {
-	code, ok := typedDigits(g.r.PostFormValue("code"))
-	if !ok {
+	code := factor.Digits(g.r.PostFormValue("code"))
+	if len(code) != codeDigits {
 		return authn.NewFault("M2.form", "digits", strconv.Itoa(codeDigits))
 	}
 	var fault *authn.Fault

@@ -140,18 +140,18 @@ func (g *guest) setUp() error {
 		return err
 	}
 	try := throttle.Try{Who: string(g.Account.ID), Factor: kind + ".setup", Source: web.ClientOf(g.r).Addr, Known: true}
-	if err := g.DB.Write(g.r.Context(), func(tx *store.Tx) error { return g.Throttle.Begin(tx, try) }); err != nil {
-		return g.again(e, now, doc, err)
+	again := g.r.PostForm.Has(factor.FieldAgain)
+	if !again {
+		if err := g.DB.Write(g.r.Context(), func(tx *store.Tx) error { return g.Throttle.Begin(tx, try) }); err != nil {
+			return g.again(e, now, doc, err)
+		}
 	}
 	done, err := e.Finish(g.r.Context(), g.attempt(doc, now), factor.Answer{Form: g.r.PostForm})
 	if errors.Is(err, factor.ErrMore) {
-		if err := g.keep(now); err != nil {
-			return err
-		}
-		if err := g.DB.Write(g.r.Context(), func(tx *store.Tx) error { return g.Throttle.Succeed(tx, try) }); err != nil {
-			return err
-		}
-		return g.to(g.r.URL.Path)
+		return g.more(now, try)
+	}
+	if err == nil && again {
+		err = authn.NewFault("B2") // an uncounted answer is never a proof
 	}
 	if err != nil {
 		return g.again(e, now, doc, err)
@@ -173,6 +173,17 @@ func (g *guest) setUp() error {
 		return g.done("/portal/factors", "password")
 	}
 	return g.done("/portal/factors", "added")
+}
+
+// more goes on to the factor's next question: post, redirect, get.
+func (g *guest) more(now errand, try throttle.Try) error {
+	if err := g.keep(now); err != nil {
+		return err
+	}
+	if err := g.DB.Write(g.r.Context(), func(tx *store.Tx) error { return g.Throttle.Succeed(tx, try) }); err != nil {
+		return err
+	}
+	return g.to(g.r.URL.Path)
 }
 
 // current finds the errand that the form belongs to.
