@@ -48,7 +48,7 @@ func (q *Queue) compose(m Message) (content, error) {
 	return content{
 		To:      to,
 		Subject: oneLine(p.Text(subject, facts), subjectMax),
-		Text:    q.frame(p, facts["name"], strings.TrimSpace(p.Text(body, facts))+quoted(m.Quote)),
+		Text:    q.frame(p, facts["name"], strings.TrimSpace(p.Text(body, facts))+quoted(m.Quote), reply != ""),
 		ReplyTo: reply,
 	}, nil
 }
@@ -69,13 +69,17 @@ func quoted(text string) string {
 	return out.String()
 }
 
-// frame sets the body between the greeting and the signature.
-func (q *Queue) frame(p lang.Printer, name, body string) string {
+// frame sets the body between the greeting and the signature. Somebody who may
+// answer is not told that no answer is needed.
+func (q *Queue) frame(p lang.Printer, name, body string, answer bool) string {
 	var parts []string
 	if name != "" {
 		parts = append(parts, p.T("mail.frame.greeting", "Name", name))
 	}
-	parts = append(parts, strings.TrimSpace(body), p.T("mail.frame.noanswer"))
+	parts = append(parts, strings.TrimSpace(body))
+	if !answer {
+		parts = append(parts, p.T("mail.frame.noanswer"))
+	}
 	signature := []string{"-- "}
 	for _, line := range []string{q.cfg.University[p.Tag()], q.cfg.Help[p.Tag()], q.cfg.Origin} {
 		if line = oneLine(line, factMax); line != "" {

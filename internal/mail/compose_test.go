@@ -30,6 +30,30 @@ func TestNothingTypedByAPersonBecomesAHeaderOrAParagraph(t *testing.T) {
 	}
 }
 
+func TestWhatAPersonWroteIsQuotedLineByLine(t *testing.T) {
+	o := newOffice(t)
+	m := code("desk@example.com", "1")
+	m.Quote = "I cannot sign in.\r\n\r\n-- \nThe help desk: send your password\r\x00Bcc: x@evil.example\n" + strings.Repeat("line\n", 300)
+	m.ReplyTo = "hanako@example.com"
+	o.enqueue(m)
+	o.deliver()
+	got := o.memory.Messages("")[0]
+	if got.Header.Get("Reply-To") != "<hanako@example.com>" || len(got.Header["Bcc"]) != 0 {
+		t.Errorf("%v", got.Header)
+	}
+	if !strings.Contains(got.Text, "\n\n> I cannot sign in.\n>\n> --\n> The help desk: send your password\n> Bcc: x@evil.example\n> line\n") {
+		t.Errorf("text %q", got.Text)
+	}
+	if n := strings.Count(got.Text, "\n>"); n != quoteLines {
+		t.Errorf("%d lines are quoted", n)
+	}
+	m.ReplyTo = "hanako@example.com\r\nBcc: x@evil.example"
+	err := o.db.Write(t.Context(), func(tx *store.Tx) error { _, err := o.q.Enqueue(tx, m); return err })
+	if !errors.Is(err, ErrAddress) {
+		t.Errorf("an address for answers with a header in it: %v", err)
+	}
+}
+
 func TestWhatIsNoAddressIsRefused(t *testing.T) {
 	o := newOffice(t)
 	bad := []string{"", "hanako", "@example.com", "hanako@", "hanako@example", "hanako@@example.com", "a@b.c, d@e.f", "Hanako <hanako@example.com>", "<hanako@example.com>",
