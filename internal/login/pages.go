@@ -34,6 +34,7 @@ type stepPage struct {
 	Ways     []way
 	Trust    string // length of trust in words; empty when this browser may not be trusted
 	Auto     bool
+	Again    bool // what is wrong can be mended right now, and then tried again
 	Who      string
 	Service  string
 
@@ -186,7 +187,8 @@ func (h *Hall) denied(w http.ResponseWriter, r *http.Request, t *transaction.Tra
 		Party: Badge(s.party, printer(r).Tag()), FormAction: t.Ask.Origins, Focus: true,
 		Data: &stepPage{
 			Action: h.path(t), Pass: h.shelf.Pass(t, s.verdict.Step), Problem: a, Support: t.Support,
-			Who: t.Subject.UserName, Service: s.party.Name(printer(r).Tag()),
+			Again: fault.Code.Family()[0] == 'Z' || fault.Code == "T5",
+			Who:   t.Subject.UserName, Service: s.party.Name(printer(r).Tag()),
 		},
 	})
 }
