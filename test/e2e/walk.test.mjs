@@ -44,6 +44,11 @@ async function password(page, secret) {
   await press(page, primary);
 }
 
+/** ready waits until the page has put the cursor into its first field. */
+async function ready(page) {
+  await page.waitForFunction(() => document.activeElement?.tagName === 'INPUT', { timeout: 10000 });
+}
+
 /** consent agrees once to what the service is told, when it is asked. */
 async function consent(page, name) {
   if (!(await page.$('[name=attribute]'))) return;
@@ -178,8 +183,10 @@ for (const kind of ['chrome', 'firefox']) {
       await network(page, 'campus');
       const p = withApp()[8];
       await toService(page, 'library', 'en');
+      await ready(page);
       await page.keyboard.type(p.user);
       await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), page.keyboard.press('Enter')]);
+      await ready(page);
       await page.keyboard.type(p.password);
       await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), page.keyboard.press('Enter')]);
       await consent(page);
