@@ -17,7 +17,7 @@ import (
 const applicationID = 0x536d6f6e
 
 // quickCheckLimit is the size in bytes up to which a file is checked whole at every start.
-const quickCheckLimit = 64 << 20
+const quickCheckLimit = 16 << 20
 
 const headerSize = 100
 

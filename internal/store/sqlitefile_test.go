@@ -250,7 +250,7 @@ func TestBigFileIsNotScanned(t *testing.T) {
 	path := made(t, 3)
 	db := open(t, "sqlite:"+path)
 	err := db.Write(t.Context(), func(tx *store.Tx) error {
-		_, err := tx.Exec("INSERT INTO note (body, at, raw) VALUES ('big', 0, zeroblob(80000000))")
+		_, err := tx.Exec("INSERT INTO note (body, at, raw) VALUES ('big', 0, zeroblob(30000000))")
 		return err
 	})
 	if err != nil {
@@ -263,7 +263,7 @@ func TestBigFileIsNotScanned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.WriteAt(bytes.Repeat([]byte{0xff}, 1<<20), 40<<20); err != nil {
+	if _, err := f.WriteAt(bytes.Repeat([]byte{0xff}, 1<<20), 14<<20); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Close(); err != nil {
@@ -283,7 +283,7 @@ func TestBigFileIsNotScanned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(cut, big[:70<<20], 0o600); err != nil {
+	if err := os.WriteFile(cut, big[:25<<20], 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := store.Open(context.Background(), store.Config{URL: "sqlite:" + cut}); err == nil {
