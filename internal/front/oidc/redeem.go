@@ -171,19 +171,25 @@ func (f *Front) renew(tx *store.Tx, c *client, p params, out *issue) (*refusal, 
 	return f.issueFor(tx, c, g, out)
 }
 
-// narrow takes a smaller scope for the new access token (RFC 6749 6).
+// narrow takes a smaller scope for the new access token (RFC 6749 6). Many clients
+// repeat what they asked for at first, so what was silently left out then is left
+// out now: values we do not know, and offline access that was not given.
 func narrow(p params, g *grant, out *issue) *refusal {
 	asked := p.get("scope")
 	if asked == "" {
 		return nil
 	}
 	for _, s := range fields(asked) {
-		if !slices.Contains(g.request.Scope, s) {
+		granted := slices.Contains(g.request.Scope, s)
+		switch {
+		case granted && !slices.Contains(out.scope, s):
+			out.scope = append(out.scope, s)
+		case !granted && s != "offline_access" && slices.Contains(scopes(), s):
 			return refuse(errInvalidScope, "scope is wider than what was granted")
 		}
-		if !slices.Contains(out.scope, s) {
-			out.scope = append(out.scope, s)
-		}
+	}
+	if len(out.scope) == 0 {
+		return refuse(errInvalidScope, "scope has nothing that was granted")
 	}
 	return nil
 }

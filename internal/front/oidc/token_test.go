@@ -165,7 +165,12 @@ func TestRefreshRotates(t *testing.T) {
 		t.Errorf("the scope shrank for good: %s", wide.text("scope"))
 	}
 	g.refused(g.renew("library", wide.text("refresh_token"), "scope", "openid groups"), http.StatusBadRequest, "invalid_scope")
-	g.must(g.renew("library", wide.text("refresh_token")), http.StatusOK)
+	g.refused(g.renew("library", wide.text("refresh_token"), "scope", "offline_access calendar"), http.StatusBadRequest, "invalid_scope")
+	// Libraries repeat what they asked for at first, whatever came of it.
+	same := g.must(g.renew("library", wide.text("refresh_token"), "scope", "openid email offline_access calendar"), http.StatusOK)
+	if same.text("scope") != "openid email" {
+		t.Errorf("the scope is %s", same.text("scope"))
+	}
 }
 
 func TestARefreshTokenUsedTwiceEndsTheFamily(t *testing.T) {
