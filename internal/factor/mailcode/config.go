@@ -47,7 +47,8 @@ const (
 	lifetimeLongest = 24 * time.Hour
 	interval        = time.Minute // between two mails of one transaction
 	perHour         = 10          // mails to one account
-	addressesMost   = 5           // of one account
+	shortLife       = 6 * time.Hour
+	addressesMost   = 5 // of one account
 )
 
 // lifetime is how long a code can be used: the policy document's "lifetime".

@@ -88,11 +88,11 @@ type question struct {
 	Life    time.Duration
 	Mail    mail.Delivery
 	Expired bool
-	Wait    time.Duration // until another mail may be asked for; zero: now
+	Short   bool // all of it is near: the hour alone tells when
 	Others  []choice
 }
 
-// Refused, Handed and Queued tell what became of the mail.
+// Refused tells whether the other mail server will not take the mail.
 func (q question) Refused() bool { return q.Mail.State == mail.Refused }
 
 // Handed tells whether the other mail server has taken the mail.
@@ -144,7 +144,7 @@ func (f *Factor) question(tx *store.Tx, c code, usable []entry) (question, error
 			q.Others = append(q.Others, choice{e.ID, mail.MaskAddress(e.Address)})
 		}
 	}
-	q.Wait = max(0, c.Sent.Add(interval).Sub(tx.Now))
+	q.Short = q.Life <= shortLife && tx.Now.Sub(c.Sent) < shortLife
 	var err error
 	if q.Mail, err = f.queue.Delivery(tx, c.Mail); errors.Is(err, mail.ErrNone) {
 		err = nil // swept since
