@@ -14,7 +14,7 @@ import (
 type Notice struct {
 	Account  directory.Account
 	Person   directory.Person
-	To       []string // empty: NoticeAddress of the person
+	To       []string // empty: where notices for the person go
 	Template string   // words TEMPLATE.subject and TEMPLATE.body
 	Facts    map[string]string
 	Support  string
@@ -32,7 +32,7 @@ type Teller struct {
 func (t Teller) Tell(tx *store.Tx, n Notice) error {
 	to := n.To
 	if len(to) == 0 {
-		to = []string{NoticeAddress(n.Person)}
+		to = []string{n.Person.NoticeAddress()}
 	}
 	facts := map[string]string{
 		"name": n.Person.Name.Full(t.lang(n.Person)), "user": n.Account.UserName,
@@ -59,15 +59,3 @@ func (t Teller) lang(p directory.Person) lang.Tag { return t.Words.In(p.Lang).Ta
 
 // In speaks the language that a person reads mail in.
 func (t Teller) In(p directory.Person) lang.Printer { return t.Words.In(p.Lang) }
-
-// NoticeAddress is where notices for a person go: the address for notices, or the
-// mail address, whichever was verified; empty when neither was.
-func NoticeAddress(p directory.Person) string {
-	switch {
-	case p.Notify != "" && !p.NotifyVerified.IsZero():
-		return p.Notify
-	case !p.MailVerified.IsZero():
-		return p.Mail
-	}
-	return ""
-}

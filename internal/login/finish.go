@@ -123,7 +123,7 @@ func (h *Hall) welcome(tx *store.Tx, t *transaction.Transaction, s *sight) error
 	}
 	if s.person.Notices == directory.NoticeEvery || first {
 		return h.tell(tx, t, s, "login.mail.signin", map[string]string{
-			"service": s.party.Name(s.person.Lang), "address": s.visit.client.Addr.String(),
+			"service": s.party.Name(h.words.In(s.person.Lang).Tag()), "address": s.visit.client.Addr.String(),
 			"device": session.Classify(s.visit.agent).In(h.words.In(s.person.Lang)),
 		})
 	}
@@ -137,7 +137,7 @@ func (h *Hall) tell(tx *store.Tx, t *transaction.Transaction, s *sight, template
 		return nil
 	}
 	all := map[string]string{
-		"user": s.account.UserName, "name": s.person.Name.Full(s.person.Lang), "support": t.Support,
+		"user": s.account.UserName, "name": s.person.Name.Full(h.words.In(s.person.Lang).Tag()), "support": t.Support,
 		"at": h.words.In(s.person.Lang).Moment(tx.Now),
 	}
 	maps.Copy(all, facts)

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"seimon/internal/authn"
-	"seimon/internal/desk"
 	"seimon/internal/directory"
 	"seimon/internal/factor"
 	"seimon/internal/mail"
@@ -298,7 +297,7 @@ func (g *guest) removeAddress(use directory.Use) error {
 
 // noticeTo is the address that notices go to now, masked, or empty.
 func (g *guest) noticeTo() string {
-	to := desk.NoticeAddress(g.Person)
+	to := g.Person.NoticeAddress()
 	if to == "" {
 		return ""
 	}

@@ -131,7 +131,7 @@ func (g *guest) record(tx *store.Tx, c change) error {
 	if k := c.facts["factor"]; k != "" {
 		facts["kind"] = desk.KindName(reader, authn.Kind(k))
 	}
-	to := append([]string{desk.NoticeAddress(g.Person)}, c.to...)
+	to := append([]string{g.Person.NoticeAddress()}, c.to...)
 	return g.teller.Tell(tx, desk.Notice{Account: g.Account, Person: g.Person, To: to, Template: c.template, Facts: facts, Support: support})
 }
 

@@ -157,7 +157,7 @@ func (g *guest) todos(tx *store.Tx, f desk.Forecaster, s desk.Standing) ([]todo,
 	if g.Person.Recovery == "" || g.Person.RecoveryVerified.IsZero() {
 		add("info", "recovery", "/portal/mail/"+string(directory.UseRecovery))
 	}
-	if desk.NoticeAddress(g.Person) == "" {
+	if g.Person.NoticeAddress() == "" {
 		add("warn", "notify", "/portal/mail/"+string(directory.UseNotify))
 	}
 	return out, nil

@@ -175,7 +175,7 @@ func (x *Welcome) record(tx *store.Tx, r *http.Request, o owner, c change) error
 	if err != nil {
 		return err
 	}
-	to := append([]string{desk.NoticeAddress(o.person)}, c.to...)
+	to := append([]string{o.person.NoticeAddress()}, c.to...)
 	return x.teller.Tell(tx, desk.Notice{Account: o.account, Person: o.person, To: to, Template: c.template, Support: c.support, Facts: map[string]string{
 		"address": address, "device": session.Classify(r.UserAgent()).In(x.teller.In(o.person)), "page": x.Site.URL("/portal"),
 	}})

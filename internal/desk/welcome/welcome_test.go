@@ -124,11 +124,13 @@ func (h *house) ask(user, address string) string {
 	h.T.Helper()
 	h.browser().Get("/reset").Submit("リンクを送る", "username", user).WantStatus(http.StatusOK).Want("メールを見てください")
 	h.work()
-	all := h.to(address)
-	if len(all) == 0 {
-		return ""
+	link := ""
+	for _, m := range h.to(address) { // each round delivers one link
+		if found := links.FindString(m.Text); found != "" {
+			link = found
+		}
 	}
-	return links.FindString(all[len(all)-1].Text)
+	return link
 }
 
 // enters tells whether a password opens the portal.
@@ -386,8 +388,12 @@ func TestALetterActivatesAnAccount(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 	h.must(h.Mail.Deliver(t.Context()))
-	if all := h.to("s4444444@example.ac.jp"); len(all) == 0 || all[0].Subject != "アカウントが使えるようになりました" {
-		t.Errorf("%+v", all)
+	told := false
+	for _, m := range h.to("s4444444@example.ac.jp") {
+		told = told || m.Subject == "アカウントが使えるようになりました"
+	}
+	if !told {
+		t.Error("the owner was not told")
 	}
 }
 
