@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"seimon/internal/diagnosis"
 	"seimon/internal/directory"
 	"seimon/internal/policy"
 	"seimon/internal/rp"
@@ -31,6 +32,8 @@ type program struct {
 
 	Serve      serveCommand      `cmd:"" help:"Serve the gate until told to stop."`
 	Init       initCommand       `cmd:"" help:"Write a commented configuration, a policy and a master key into a new folder."`
+	Doctor     doctorCommand     `cmd:"" help:"Judge the installation and say what to do."`
+	Explain    diagnosis.Command `cmd:"" help:"Say why a sign-in went as it did, by its support code."`
 	User       directory.Command `cmd:"" help:"People and their accounts."`
 	Party      rp.Command        `cmd:"" help:"Services that people sign in to."`
 	Policy     policy.Command    `cmd:"" help:"Zones and rules."`
@@ -69,7 +72,7 @@ func Run(ctx context.Context, args []string, s Streams, extra ...Extra) int {
 	options := []kong.Option{
 		kong.Name("seimon"), kong.Description("The main gate of a university: single sign-on that explains itself."),
 		kong.Writers(s.Out, s.Err), kong.Exit(func(code int) { left = code }), kong.UsageOnError(),
-		kong.Bind(d), kong.BindTo(d, (*directory.Env)(nil)), kong.BindTo(d, (*rp.Env)(nil)), kong.BindTo(d, (*policy.Env)(nil)),
+		kong.Bind(d), kong.BindTo(d, (*directory.Env)(nil)), kong.BindTo(d, (*rp.Env)(nil)), kong.BindTo(d, (*policy.Env)(nil)), kong.BindTo(d, (*diagnosis.Env)(nil)),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	}
 	for _, e := range extra {

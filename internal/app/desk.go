@@ -15,6 +15,7 @@ import (
 
 	"seimon/internal/audit"
 	"seimon/internal/authn"
+	"seimon/internal/diagnosis"
 	"seimon/internal/directory"
 	"seimon/internal/factor/password"
 	"seimon/internal/lang"
@@ -132,6 +133,15 @@ func (d *Desk) Rules() (policy.Office, error) {
 			return h.Audit.Append(tx, audit.Event{Type: event, Actor: d.Actor(), Facts: facts})
 		},
 	}, nil
+}
+
+// Records is what "seimon explain" works with.
+func (d *Desk) Records() (diagnosis.Records, error) {
+	h, err := d.House()
+	if err != nil {
+		return diagnosis.Records{}, err
+	}
+	return diagnosis.Records{DB: h.DB, Log: h.Audit, Book: h.Policy, Words: h.Words, Tag: lang.Tag(d.program.Language)}, nil
 }
 
 // services gives the test for services that exist.

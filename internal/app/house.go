@@ -270,6 +270,7 @@ func (h *House) plugIn() error {
 		}
 	}
 	h.mountHealth()
+	h.collect()
 	h.background()
 	return h.Site.Check()
 }

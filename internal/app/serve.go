@@ -29,7 +29,7 @@ func (h *House) ready(ctx context.Context) error {
 	}
 	plain := h.Config.TLS.Certificate == "" && len(h.Config.Proxy.Addresses) == 0
 	if doc.UsesZones() && (plain || h.Config.Proxy.Behind && len(h.Config.Proxy.Addresses) == 0) {
-		return fmt.Errorf("%s: the policy uses zones, but the proxy in front is not declared: set proxy.addresses and proxy.header", h.Config.file)
+		return fmt.Errorf("%sthe policy uses zones, but the proxy in front is not declared: set [proxy] behind, addresses and header", h.Config.at("proxy"))
 	}
 	return nil
 }
@@ -88,24 +88,27 @@ func (h *House) Serve(ctx context.Context, l net.Listener, t *tls.Config, handle
 
 // serveConfigured is "seimon serve".
 func serveConfigured(ctx context.Context, c *Config, h *House) error {
+	if err := h.ready(ctx); err != nil {
+		return err
+	}
 	l, err := net.Listen("tcp", c.Listen)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s%w", c.at("listen"), err)
 	}
 	var t *tls.Config
 	if c.TLS.Certificate != "" {
-		cert, err := tls.LoadX509KeyPair(c.path(c.TLS.Certificate), c.path(c.TLS.Key))
+		cert, err := newCertificate(c.path(c.TLS.Certificate), c.path(c.TLS.Key), h.Log)
 		if err != nil {
-			return errors.Join(err, l.Close())
+			return errors.Join(fmt.Errorf("%s%w", c.at("tls.certificate"), err), l.Close())
 		}
-		t = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+		t = &tls.Config{GetCertificate: cert.get, MinVersion: tls.VersionTLS12}
 	}
 	if c.Metrics.Listen != "" {
 		m, err := net.Listen("tcp", c.Metrics.Listen)
 		if err != nil {
-			return errors.Join(err, l.Close())
+			return errors.Join(fmt.Errorf("%s%w", c.at("metrics.listen"), err), l.Close())
 		}
-		server := &http.Server{Handler: h.measure.routes(c.Metrics.Profile), ReadHeaderTimeout: 5 * time.Second}
+		server := &http.Server{Handler: h.operators(c.Metrics.Profile), ReadHeaderTimeout: 5 * time.Second}
 		go server.Serve(m) //nolint:errcheck // ends with the process
 		defer server.Close()
 	}
