@@ -81,6 +81,7 @@ func ways() []way {
 		{"saved", "/help/saved-password"},
 		{"mail", "/help/mail"},
 		{"cookies", "/help/cookies"},
+		{"signout", "/signout"},
 		{"contact", "/help/contact"},
 	}
 }

@@ -90,6 +90,7 @@ func catalogue() []cause {
 		{"R2", afterProof, []fact{{"groups", text}}, []string{"contact"}},
 		{"R3", anyone, nil, []string{"contact"}},
 		{"R3.unknown", anyone, nil, []string{"contact"}},
+		{"R3.logout", anyone, nil, []string{"signout", "contact"}},
 		{"O1", anyone, nil, []string{"contact"}},
 		{"O1.busy", anyone, nil, []string{"contact"}},
 		{"O1.directory", anyone, []fact{{"since", moment}}, []string{"contact"}},

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 
+	"seimon/internal/login"
+	"seimon/internal/rp"
 	"seimon/internal/web"
 )
 
@@ -12,7 +14,10 @@ import (
 const modeForm = "form_post"
 
 // answer is where and how a response goes to a client. The address was registered.
-type answer struct{ redirect, mode, state string }
+type answer struct {
+	redirect, mode, state string
+	party                 rp.Party
+}
 
 // formPage is the data of the page that posts a response.
 type formPage struct {
@@ -41,7 +46,7 @@ func (f *Front) send(w http.ResponseWriter, r *http.Request, a answer, values ur
 	}
 	return f.site.Render(w, r, web.View{
 		Template: "oidc.formpost", Title: "oidc.formpost.title", Data: page,
-		FormAction: origins(a.redirect), Focus: true,
+		Party: login.Badge(a.party, web.Lang(r).Tag()), FormAction: origins(a.redirect), Focus: true,
 	})
 }
 

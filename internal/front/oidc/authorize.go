@@ -33,7 +33,7 @@ func (f *Front) authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	to := answer{in.params.get("redirect_uri"), in.params.get("response_mode"), in.params.get("state")}
+	to := answer{in.params.get("redirect_uri"), in.params.get("response_mode"), in.params.get("state"), in.client.Party}
 	if in.params.flawed("response_mode") {
 		to.mode = ""
 	}

@@ -69,6 +69,19 @@ func TestBadClientOrRedirectIsAPage(t *testing.T) {
 	g.shown(g.browser().ForeignPost("https://evil.example/", "/oidc/authorize", asking("library", "client_id", "nobody")), "posted")
 }
 
+// The person gets a support code, and the desk finds the field under it.
+func TestAMisconfiguredServiceIsOnRecord(t *testing.T) {
+	g := open(t)
+	g.client("library", nil)
+	b := g.browser().Get(address(asking("library", "redirect_uri", "https://library.example.org/old")))
+	e := g.events("request.refused")
+	if len(e) != 1 || e[0].Party != "library" || e[0].Facts["field"] != "redirect_uri" || e[0].Facts["code"] != "R3.redirect" ||
+		e[0].Facts["sent"] != "https://library.example.org/old" || e[0].Support == "" {
+		t.Fatalf("on record %+v", e)
+	}
+	b.Want(e[0].Support)
+}
+
 func TestNativeClientsMayUseAnyLoopbackPort(t *testing.T) {
 	g := open(t)
 	g.client("app", members{

@@ -19,7 +19,7 @@ func (f *Front) Complete(tx *store.Tx, o login.Outcome) (login.Respond, error) {
 	if err := json.Unmarshal(o.Request, &q); err != nil {
 		return nil, err
 	}
-	to := answer{q.Redirect, q.Mode, q.State}
+	to := answer{q.Redirect, q.Mode, q.State, o.Party}
 	if len(q.Pushed) > 0 {
 		if _, err := tx.Exec("DELETE FROM oidc_pushed WHERE hash = $1", q.Pushed); err != nil {
 			return nil, err
@@ -50,6 +50,8 @@ func (f *Front) short(q *request, o login.Outcome, now time.Time) *refusal {
 		return refuse(errLoginRequired, "somebody else is signed in") // OIDC Core 3.1.2.1, 5.5.1
 	case q.Essential && !slices.Contains(q.ACR, acrOf(q.ACR, o.Evidence, now)):
 		return refuse(errUnmetAuthentication, "none of the acr values was reached")
+	case q.Login && o.Assurance.AuthTime.Unix() < q.At:
+		return refuse(errLoginRequired, "the person did not sign in again") // OIDC Core 3.1.2.1, prompt=login
 	case q.MaxAge != nil && o.Assurance.AuthTime.Unix() < q.At-*q.MaxAge-1:
 		return refuse(errLoginRequired, "the sign-in is older than max_age")
 	}

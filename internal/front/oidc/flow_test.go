@@ -102,7 +102,7 @@ func TestFormPost(t *testing.T) {
 	g.client("library", nil)
 	b := g.browser()
 	signIn(b.Get(address(asking("library", "response_mode", "form_post"))), "hanako")
-	b.WantStatus(http.StatusOK).Want("Back to the service", "Press the button")
+	b.WantStatus(http.StatusOK).Want("Back to the service", "Press the button", "library")
 	form := b.Page().ByID("response")
 	if form == nil || form.Attr["action"] != callback("library") || form.Attr["method"] != "post" {
 		t.Fatalf("no form: %s", b.Body)

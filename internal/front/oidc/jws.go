@@ -104,6 +104,18 @@ func openOwn(ring *keyring.Ring, text string) (typ string, payload []byte, err e
 	return openJWS(text, ownAlgs(), keys)
 }
 
+// keyNamed gives the key id in the header of a JWS of ours, before anything is checked.
+func keyNamed(text string) string {
+	if len(text) > maxJWS {
+		return ""
+	}
+	signed, err := jose.ParseSignedCompact(text, ownAlgs())
+	if err != nil || len(signed.Signatures) != 1 {
+		return ""
+	}
+	return signed.Signatures[0].Protected.KeyID
+}
+
 // openJWS checks a compact JWS with one signature. Keys come from our lists only,
 // never from the header (RFC 8725 3.5, 3.10).
 func openJWS(text string, algs []jose.SignatureAlgorithm, keys []jose.JSONWebKey) (typ string, payload []byte, err error) {

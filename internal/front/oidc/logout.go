@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"seimon/internal/keyring"
 	"seimon/internal/login"
 	"seimon/internal/rp"
 	"seimon/internal/session"
@@ -25,25 +26,54 @@ func (f *Front) logout(w http.ResponseWriter, r *http.Request) error {
 		return fault(badLogout, p.get("client_id"), "parameters", no.text).Because(no)
 	}
 	ask := login.SignOutAsk{Party: p.get("client_id"), Lang: langs}
-	var hint *ownToken
-	if text := p.get("id_token_hint"); text != "" {
-		var err error
-		if hint, err = f.openIDToken(text); err != nil || len(hint.Audience) != 1 || ask.Party != "" && hint.Audience[0] != ask.Party {
-			return fault(badLogout, ask.Party, "id_token_hint", "").Because(err)
-		}
-		ask.Party = hint.Audience[0]
-	}
-	back, err := f.wayBack(r, ask.Party, p)
+	hint, err := f.logoutHint(r, p)
 	if err != nil {
 		return err
 	}
-	ask.Return = back
+	if hint != nil {
+		ask.Party = hint.Audience[0]
+	}
+	if ask.Return, err = f.wayBack(r, ask.Party, p); err != nil {
+		return err
+	}
 	if hint != nil {
 		if ask.Session, err = f.hinted(r, hint); err != nil {
 			return err
 		}
 	}
 	return f.Exit.SignOut(w, r, ask)
+}
+
+// logoutHint opens the ID token that a service sent along. One that we signed with
+// a key withdrawn since proves nothing any more and counts as none, so the person
+// is asked; any other that does not check out is refused.
+func (f *Front) logoutHint(r *http.Request, p params) (*ownToken, error) {
+	text, client := p.get("id_token_hint"), p.get("client_id")
+	if text == "" {
+		return nil, nil
+	}
+	hint, err := f.openIDToken(text)
+	if err == nil && len(hint.Audience) == 1 && (client == "" || hint.Audience[0] == client) {
+		return hint, nil
+	}
+	old, readErr := f.withdrawn(r, keyNamed(text))
+	if readErr != nil || err != nil && old {
+		return nil, readErr
+	}
+	return nil, fault(badLogout, client, "id_token_hint", "").Because(err)
+}
+
+// withdrawn tells whether a key was ours and is no longer published.
+func (f *Front) withdrawn(r *http.Request, id string) (old bool, err error) {
+	err = f.DB.Read(r.Context(), func(tx *store.Tx) error {
+		keys, err := f.Ring.Keys(tx)
+		old = slices.ContainsFunc(keys, func(k keyring.Key) bool { return k.ID == id })
+		return err
+	})
+	for _, k := range f.Ring.Public() {
+		old = old && k.ID != id
+	}
+	return old, err
 }
 
 // wayBack checks post_logout_redirect_uri against what the client registered, and

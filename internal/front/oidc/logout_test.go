@@ -140,6 +140,34 @@ func TestAHintFromAnotherSessionAsksFirst(t *testing.T) {
 	}
 }
 
+// Long after a key was withdrawn its hints prove nothing, but they are no reason to
+// keep somebody signed in: the person is asked.
+func TestAHintOfAWithdrawnKeyAsksFirst(t *testing.T) {
+	g := open(t)
+	b, token := leaver(g, nil)
+	for range 2 {
+		if err := g.Ring.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		g.Clock.Add(49 * time.Hour)
+	}
+	if err := g.Ring.Rotate(t.Context(), "ES256"); err != nil {
+		t.Fatal(err)
+	}
+	g.Clock.Add(8 * 24 * time.Hour)
+	if err := g.Ring.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	g.code(b, asking("library"))
+	b.Get(bye("id_token_hint", token, "client_id", "library", "post_logout_redirect_uri", after))
+	if b.Left() || b.Status != http.StatusOK || !g.signedIn(b) {
+		t.Fatalf("%d at %s", b.Status, b.Location())
+	}
+	if b.Submit("Sign out"); b.Location() != after || g.signedIn(b) {
+		t.Errorf("at %s", b.Location())
+	}
+}
+
 // receiver is a service that hears of sign-outs.
 type receiver struct {
 	status int

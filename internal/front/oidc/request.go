@@ -25,6 +25,7 @@ type request struct {
 	// Essential says that one of ACR must be reached (OIDC Core 5.5.1.1).
 	Essential bool   `json:"essential,omitempty"`
 	MaxAge    *int64 `json:"max_age,omitempty"` // seconds
+	Login     bool   `json:"login,omitempty"`   // only a sign-in after At will do
 	// Subject, when set, is the only subject that will do.
 	Subject string `json:"subject,omitempty"`
 	Offline bool   `json:"offline,omitempty"`
@@ -129,6 +130,7 @@ func (q *request) readPrompt(c *client, p params) *refusal {
 	if q.asks("none") && len(q.prompt) > 1 { // OIDC Core 3.1.2.1
 		return refuse(errInvalidRequest, "prompt=none stands alone")
 	}
+	q.Login = q.asks("login")
 	if slices.Contains(q.Scope, "offline_access") {
 		q.Offline = c.may(grantRefresh) && (c.Offline == offlineGranted || c.Offline == offlineConsent && q.asks("consent"))
 	}
