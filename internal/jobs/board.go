@@ -112,6 +112,12 @@ func (b *Board) Submit(tx *store.Tx, t NewTask) error {
 
 func (b *Board) wakeUp() { signal(b.wake) }
 
+// firm outlives the end of the program for a moment: what has been leased must be
+// known to be leased, and how it ended must be stored.
+func firm(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), parting)
+}
+
 // signal leaves a mark for whoever waits on c.
 func signal(c chan struct{}) {
 	select {

@@ -101,7 +101,9 @@ func (b *Board) mine(ctx context.Context, p *period, now time.Time) (bool, error
 		return false, err
 	}
 	taken := false
-	err = b.db.Background(ctx, func(tx *store.Tx) (err error) { taken, err = b.takePeriod(tx, p); return err })
+	whole, cancel := firm(ctx)
+	defer cancel()
+	err = b.db.Background(whole, func(tx *store.Tx) (err error) { taken, err = b.takePeriod(tx, p); return err })
 	if err != nil || !taken {
 		return false, err
 	}
@@ -152,7 +154,7 @@ func (b *Board) endPeriod(ctx context.Context, p *period, began time.Time, faile
 	if !p.shared || p.brief() && failed == nil && !failedBefore {
 		return nil
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), parting)
+	last, cancel := firm(ctx)
 	defer cancel()
 	if p.brief() {
 		return b.notePeriod(last, p, fault)

@@ -101,7 +101,7 @@ func (b *Board) dispatch(ctx context.Context) {
 
 // release gives the leases of frequent work back, so that another node need not wait.
 func (b *Board) release(ctx context.Context) {
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), parting)
+	last, cancel := firm(ctx)
 	defer cancel()
 	for _, p := range b.periods {
 		held := false

@@ -41,8 +41,9 @@ func (b *Board) claim(ctx context.Context, n int) ([]*running, error) {
 		return nil, err
 	}
 	var taken []*running
-	// Once begun it must not break off: what is leased has to be started.
-	err = b.db.Background(context.WithoutCancel(ctx), func(tx *store.Tx) error {
+	whole, cancel := firm(ctx)
+	defer cancel()
+	err = b.db.Background(whole, func(tx *store.Tx) error {
 		taken = nil
 		for _, id := range ids {
 			r, err := b.take(tx, id)
@@ -123,7 +124,7 @@ func (b *Board) start(ctx context.Context, r *running) {
 	b.mu.Lock()
 	delete(b.running, r.task.ID)
 	b.mu.Unlock()
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), parting)
+	last, cancel := firm(ctx)
 	defer cancel()
 	if err != nil && ctx.Err() == nil {
 		b.report(r.task.Kind, err)
