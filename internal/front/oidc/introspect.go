@@ -89,9 +89,8 @@ func (f *Front) inspect(tx *store.Tx, q tokenRequest) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	owner := q.client
-	if g.client != owner.ID {
-		if owner, err = f.client(tx, g.client); err != nil {
+	if g.client != q.client.ID {
+		if _, err = f.client(tx, g.client); err != nil {
 			return silent, ignoreNone(err)
 		}
 	}
