@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"seimon/internal/diagnosis"
@@ -145,10 +146,24 @@ func (h *House) hostName() string {
 // checkName asks the name service for the gate's name.
 func (h *House) checkName(ctx context.Context) ([]diagnosis.Finding, error) {
 	host := h.hostName()
+	if isLocal(host) {
+		return nil, nil
+	}
 	if _, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host); err != nil {
 		return found("name", diagnosis.Warn, "host", host, "reason", err.Error()), nil
 	}
 	return nil, nil
+}
+
+// isLocal tells whether a name always means this machine (RFC 6761 6.3).
+func isLocal(host string) bool { return host == "localhost" || strings.HasSuffix(host, ".localhost") }
+
+func dial(ctx context.Context, kind, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err == nil && isLocal(host) {
+		address = net.JoinHostPort("127.0.0.1", port)
+	}
+	return (&net.Dialer{}).DialContext(ctx, kind, address)
 }
 
 // checkReach asks the running gate under its public address, and compares clocks on
@@ -161,7 +176,7 @@ func (h *House) checkReach(ctx context.Context) ([]diagnosis.Finding, error) {
 	if text, err := os.ReadFile(h.Config.path(h.Config.TLS.Certificate)); err == nil {
 		roots.AppendCertsFromPEM(text) // a chain of the university's own issuer counts as known
 	}
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DialContext: dial}}
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, h.Config.Origin+"/readyz", nil)
 	if err != nil {
 		return nil, err
