@@ -432,7 +432,7 @@ func TestSecondStepOffCampus(t *testing.T) {
 	a := g.Person("s1234567")
 	g.App(a.ID)
 	b := g.second("s1234567", "webmail")
-	b.Want("アプリに表示されている数字", "このブラウザを7日").Submit("次へ", "code", g.Code(a.ID, 0))
+	b.Want("アプリに表示されている数字", "このブラウザーを7日").Submit("次へ", "code", g.Code(a.ID, 0))
 	g.arrived(b, "webmail", "s1234567")
 	o := g.front.Last()
 	if o.Assurance.Level != authn.AAL2 || !slices.Equal(o.Assurance.AMR, []string{"mfa", "otp", "pwd"}) {
