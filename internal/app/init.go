@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"seimon/internal/policy"
 	"strings"
 )
@@ -36,7 +37,7 @@ func (c initCommand) Run(d *Desk) error {
 		mode       fs.FileMode
 	}{
 		{"seimon.toml", text, 0o640},
-		{"policy.toml", string(policy.Example()), 0o640},
+		{"policy.toml", firstPolicy(string(policy.Example())), 0o640},
 		{"master.key", NewMaster(), 0o600},
 	}
 	for _, f := range files {
@@ -60,6 +61,27 @@ Then:
   4. seimon --config %s serve
 `, config, config, config, config, filepath.Join(c.Dir, "policy.toml"), config)
 	return nil
+}
+
+// firstPolicy is the example with the parts about services that nobody has
+// registered yet as comments, so that it can be applied at once.
+func firstPolicy(example string) string {
+	service := regexp.MustCompile(`(?m)^service = "([^"]+)"|^\[service\.`)
+	parts := strings.Split(example, "\n\n")
+	for i, part := range parts {
+		m := service.FindStringSubmatch(part)
+		if m == nil || m[1] == policy.Portal {
+			continue
+		}
+		lines := strings.Split(part, "\n")
+		for j, l := range lines {
+			if l != "" && !strings.HasPrefix(l, "#") {
+				lines[j] = "#" + l
+			}
+		}
+		parts[i] = strings.Join(lines, "\n")
+	}
+	return strings.Join(parts, "\n\n")
 }
 
 func writeNew(name, text string, mode fs.FileMode) error {

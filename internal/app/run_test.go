@@ -240,9 +240,6 @@ func TestInitServeDoctor(t *testing.T) {
 	if code, _, bad := s.run("init", s.dir); code != exitFailed || !strings.Contains(bad, "nothing was written") {
 		t.Errorf("init over an installation ended with %d: %s", code, bad)
 	}
-	for _, id := range []string{"library", "payroll"} {
-		s.must("party", "add", id, "--name", "ja="+id, "--name", "en="+id, "--with", "redirect_uris=https://"+id+".example.ac.jp/callback")
-	}
 	s.must("policy", "apply", filepath.Join(s.dir, "policy.toml"))
 	g := s.serve()
 	if status, text := g.get("/healthz"); status != http.StatusOK || text != "alive\n" {
@@ -296,9 +293,6 @@ func TestLogIsJSONWithoutSecrets(t *testing.T) {
 // An undeclared proxy is named where operators look (scenario Z5).
 func TestUndeclaredProxyIsNamed(t *testing.T) {
 	s := install(t)
-	for _, id := range []string{"library", "payroll"} {
-		s.must("party", "add", id, "--name", "ja="+id, "--name", "en="+id, "--with", "redirect_uris=https://"+id+".example.ac.jp/callback")
-	}
 	s.must("policy", "apply", filepath.Join(s.dir, "policy.toml"))
 	g := s.serve()
 	for range seenLeast {
@@ -320,9 +314,6 @@ func TestUndeclaredProxyIsNamed(t *testing.T) {
 
 func TestServeRefusesWhatCannotBeTrusted(t *testing.T) {
 	s := install(t)
-	for _, id := range []string{"library", "payroll"} {
-		s.must("party", "add", id, "--name", "ja="+id, "--name", "en="+id, "--with", "redirect_uris=https://"+id+".example.ac.jp/callback")
-	}
 	s.must("policy", "apply", filepath.Join(s.dir, "policy.toml"))
 	s.edit("[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n", "")
 	if code, _, bad := s.run("serve"); code != exitFailed || !strings.Contains(bad, "the policy uses zones") {

@@ -1,0 +1,187 @@
+package app
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"seimon/internal/lang"
+)
+
+// documented finds the commands in a document: lines of code that begin with
+// "seimon" or "go run ./cmd/seimon", without their comments.
+func documented(text string) []string {
+	var out []string
+	code := false
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "```") {
+			code = !code
+			continue
+		}
+		if !code && !strings.HasPrefix(line, "    ") {
+			continue
+		}
+		line = strings.TrimPrefix(strings.TrimSpace(line), "$ ")
+		line = strings.Replace(line, "go run ./cmd/seimon", "seimon", 1)
+		if !strings.HasPrefix(line, "seimon ") {
+			continue
+		}
+		if i := strings.Index(line, " #"); i > 0 {
+			line = line[:i]
+		}
+		if i := strings.Index(line[7:], "   "); i > 0 {
+			line = line[:7+i]
+		}
+		out = append(out, strings.TrimSpace(line))
+	}
+	return out
+}
+
+// shellWords splits a command line at spaces outside quotes, as a shell does.
+func shellWords(line string) []string {
+	var out []string
+	for _, w := range regexp.MustCompile(`"[^"]*"|'[^']*'|\S+`).FindAllString(line, -1) {
+		out = append(out, strings.Trim(w, `"'`))
+	}
+	return out
+}
+
+// TestManual runs every command of the documents, in their order, at one
+// installation for each document.
+func TestManual(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	for _, file := range append(files, filepath.Join(root, "README.md"), filepath.Join(root, "CONTRIBUTING.md")) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := documented(string(text))
+		count += len(lines)
+		if len(lines) == 0 {
+			continue
+		}
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			s := install(t)
+			s.rehearse()
+			t.Chdir(s.dir)
+			for _, line := range lines {
+				s.try(line)
+			}
+		})
+	}
+	if count < 20 {
+		t.Errorf("only %d commands were found", count)
+	}
+}
+
+// rehearse prepares what the documents take for granted.
+func (s *site) rehearse() {
+	s.t.Helper()
+	for _, id := range []string{"payroll", "webmail", "old-service"} {
+		s.must("party", "add", id, "--name", "ja="+id, "--name", "en="+id, "--with", "redirect_uris=https://"+id+".example.ac.jp/callback")
+	}
+	for _, name := range []string{"s2600001", "s2600002", "yamada"} {
+		s.must("user", "add", name, "--family", "正門", "--given", "花子", "--active")
+	}
+	s.must("user", "add", "s2600003", "--family", "正門", "--given", "次郎")
+	policy, err := os.ReadFile(filepath.Join(s.dir, "policy.toml"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"campus.toml":   string(policy),
+		"people.csv":    "user_name,kind,family,given,mail\ns2700001,student,山田,太郎,taro@example.ac.jp\n",
+		"changes.csv":   "user_name,mail\ns2600001,new@example.ac.jp\n",
+		"services.json": `[{"id":"wiki","protocol":"oidc","names":{"ja":"ウィキ","en":"Wiki"},"registration":{"redirect_uris":["https://wiki.example.ac.jp/callback"]}}]`,
+	} {
+		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// try runs one documented command. Those that would go on for ever are stopped.
+func (s *site) try(line string) {
+	s.t.Helper()
+	args := shellWords(regexp.MustCompile(`\[[A-Z]+\]|\.\.\.`).ReplaceAllString(line, ""))[1:]
+	for i, a := range args {
+		if strings.HasPrefix(a, "/etc/seimon") {
+			args[i] = strings.Replace(a, "/etc/seimon", s.dir, 1)
+		}
+	}
+	want := []int{exitDone}
+	switch args[0] {
+	case "init":
+		args[1] = filepath.Join(s.t.TempDir(), "fresh")
+	case "serve", "demo":
+		want = append(want, exitFailed) // stopped at once
+	case "explain", "doctor":
+		want = append(want, exitFailed, exitIll) // nothing happened here yet, and no mail server listens
+	}
+	ctx, stop := context.WithCancel(s.t.Context())
+	defer stop()
+	if args[0] == "serve" || args[0] == "demo" {
+		stop()
+	}
+	var out, bad strings.Builder
+	code := Run(ctx, args, Streams{In: strings.NewReader(""), Out: &out, Err: &bad}, Extra{Name: "demo", Help: "demo", Command: &quiet{}})
+	for _, w := range want {
+		if code == w {
+			return
+		}
+	}
+	s.t.Errorf("%s\nended with %d: %s", line, code, bad.String())
+}
+
+// quiet stands where the demo stands in the program; the demo is tested in its own room.
+type quiet struct {
+	Data   string
+	Listen string
+	JSON   bool
+}
+
+// Run does nothing.
+func (quiet) Run(*Desk) error { return nil }
+
+func TestExampleConfigurationIsWhole(t *testing.T) {
+	// Every key that the program knows is in the example, also those that are commented out.
+	known := []string{
+		"origin", "listen", "time_zone", "log_level", "certificate", "key", "behind", "addresses", "header", "url", "url_file",
+		"master", "old", "rotate_every", "from", "host", "port", "security", "user", "password_file", "desk", "name", "short",
+		"help", "help_url", "colour", "logo", "words", "ja", "en", "memory_kib", "time", "threads", "parallel", "idle", "absolute", "file",
+	}
+	for _, key := range known {
+		if !regexp.MustCompile(`(?m)^#?` + key + ` = `).MatchString(exampleConfig) {
+			t.Errorf("the example does not show %q", key)
+		}
+	}
+	uncommented := regexp.MustCompile(`(?m)^#(\[|[a-z_]+ = )`).ReplaceAllString(exampleConfig, "$1")
+	_, err := ParseConfig(filepath.Join(t.TempDir(), "seimon.toml"), []byte(uncommented))
+	if err != nil && strings.Contains(err.Error(), "is unknown") {
+		t.Errorf("the example shows what the program does not know: %v", err)
+	}
+}
+
+func TestWordsAreWhole(t *testing.T) {
+	begin := time.Now()
+	w, err := lang.New(time.UTC, words()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(w.Tags()) != 2 {
+		t.Errorf("languages %v", w.Tags())
+	}
+	t.Logf("read in %v", time.Since(begin))
+}
