@@ -19,11 +19,19 @@ func List(p lang.Printer, names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// Kinds names factors for a sentence.
+// Kinds names factors for a sentence. Kinds that this house does not have are left
+// out, unless there is nothing else to name.
 func Kinds(p lang.Printer, kinds []authn.Kind) string {
-	var names []string
+	var names, strange []string
 	for _, k := range kinds {
-		names = append(names, KindName(p, k))
+		if name := KindName(p, k); name != string(k) {
+			names = append(names, name)
+		} else {
+			strange = append(strange, name)
+		}
+	}
+	if len(names) == 0 {
+		names = strange
 	}
 	return List(p, names)
 }

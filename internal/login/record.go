@@ -9,6 +9,7 @@ import (
 
 	"seimon/internal/audit"
 	"seimon/internal/login/transaction"
+	"seimon/internal/session"
 	"seimon/internal/store"
 )
 
@@ -42,7 +43,7 @@ func (h *Hall) event(t *transaction.Transaction, v visit, kind string, facts map
 }
 
 func (h *Hall) note(tx *store.Tx, t *transaction.Transaction, s *sight, kind string, facts map[string]string) error {
-	all := map[string]string{"zone": s.zone.Name, "kind": string(s.zone.Kind)}
+	all := map[string]string{"zone": s.zone.Name, "kind": string(s.zone.Kind), "agent": session.Classify(s.visit.agent).String()}
 	maps.Copy(all, facts)
 	return h.audit.Append(tx, h.event(t, s.visit, kind, all))
 }
@@ -67,6 +68,7 @@ func decision(s *sight) (map[string]string, error) {
 	return map[string]string{
 		"case": string(kase), "verdict": string(verdict), "rule": s.ruling.Name, "zone": s.zone.Name,
 		"kind": string(s.zone.Kind), "prefix": s.zone.Prefix, "policy": strconv.FormatInt(s.version, 10),
+		"agent": session.Classify(s.visit.agent).String(),
 	}, nil
 }
 
@@ -76,7 +78,7 @@ func (h *Hall) begun(tx *store.Tx, t *transaction.Transaction, s *sight) error {
 		return err
 	}
 	t.Shown = shown(s)
-	facts["front"], facts["agent"] = t.Ask.Front, s.browser.Agent
+	facts["front"] = t.Ask.Front
 	if len(s.visit.client.Ignored) > 0 {
 		facts["ignored_headers"] = strings.Join(s.visit.client.Ignored, " ")
 	}

@@ -354,7 +354,7 @@ func TestTheConnectionTestTellsWhatReallyHappens(t *testing.T) {
 	b := h.signIn("s1234567", logintest.Home)
 	b.Get("/portal/test").Submit("表示する", "service", "journal").Want(
 		"電子ジャーナル", "次の確認があります：ワンタイムパスワードアプリ", "照らし合わせることはできません", "s1234567@example.ac.jp", "送ります",
-		"サービスに必要な次の情報が、登録されていません：職員番号", "一種類の確認をしました", "pwd",
+		"サービスに必要な次の情報が、登録されていません：", "一種類の確認をしました", "pwd",
 	)
 	var subject string
 	h.read(func(tx *store.Tx) error {

@@ -32,6 +32,7 @@ type kindOf struct {
 	Methods []method
 	Removed []method
 	MayAdd  bool
+	First   bool // the one thing to do now: nothing of any kind is registered
 }
 
 // method is one binding as its owner sees it.
@@ -71,6 +72,7 @@ func (g *guest) factors() error {
 			}
 			k := g.kindOf(x.Kind(), gone)
 			k.MayAdd = slices.Contains(may, x.Kind())
+			k.First = k.MayAdd && !hasSecond(s.Has) && len(page.Kinds) == 0
 			if x.Kind() == policy.Password {
 				if len(k.Methods) > 0 {
 					page.Password = &k.Methods[0]

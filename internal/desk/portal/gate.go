@@ -106,6 +106,17 @@ func (g *guest) test() error {
 	return g.show("portal.test", page)
 }
 
+// cast is the forecast for one service from here, consent included, and what the
+// service would receive.
+func (g *guest) cast(tx *store.Tx, f desk.Forecaster, s desk.Standing, party rp.Party) (desk.Forecast, rp.Released, error) {
+	out := f.For(s, g.hereAt(f.Doc), party.ID)
+	released, err := g.Parties.Release(tx, party, g.Account.ID, g.People.Attributes(g.Account, g.Person))
+	if out.Verdict.Step == policy.StepDone && released.Ask {
+		out.Verdict = policy.Verdict{Step: policy.StepConsent}
+	}
+	return out, released, err
+}
+
 // tested works out what a service would meet and receive. It writes nothing and
 // lets nobody in.
 func (g *guest) tested(tx *store.Tx, party rp.Party) (*testView, error) {
@@ -114,14 +125,9 @@ func (g *guest) tested(tx *store.Tx, party rp.Party) (*testView, error) {
 		return nil, err
 	}
 	at := g.hereAt(f.Doc)
-	cast := f.For(s, at, party.ID)
-	attrs := g.People.Attributes(g.Account, g.Person)
-	released, err := g.Parties.Release(tx, party, g.Account.ID, attrs)
+	cast, released, err := g.cast(tx, f, s, party)
 	if err != nil {
 		return nil, err
-	}
-	if cast.Verdict.Step == policy.StepDone && released.Ask {
-		cast.Verdict = policy.Verdict{Step: policy.StepConsent}
 	}
 	worth := authn.Assess(g.Session.Evidence)
 	zone := f.Doc.ZoneLabel(at.Zone.Name, string(g.p().Tag()))

@@ -26,6 +26,7 @@ type startPage struct {
 	Until    time.Time
 	Others   string // the person's other accounts
 	Zone     string
+	Named    bool // the zone has a name of its own
 	OnCampus bool
 	Todo     []todo
 	Services []serviceLink
@@ -60,7 +61,7 @@ func (g *guest) start() error {
 		}
 		tag := string(g.p().Tag())
 		page.Zone = f.Doc.ZoneLabel(g.Zone.Name, tag)
-		if g.Zone.Kind == authn.Elsewhere {
+		if page.Named = g.Zone.Kind != authn.Elsewhere; !page.Named {
 			page.Zone = g.p().T("desk.kind.elsewhere")
 		}
 		var groups []string
@@ -116,7 +117,10 @@ func (g *guest) links(tx *store.Tx, f desk.Forecaster, s desk.Standing) ([]servi
 		if p.ID == name || p.HomeURL == "" {
 			continue
 		}
-		cast := f.For(s, g.hereAt(f.Doc), p.ID)
+		cast, _, err := g.cast(tx, f, s, p)
+		if err != nil {
+			return nil, err
+		}
 		if cast.Ruling.Refused != "" {
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"seimon/internal/authn"
 	"seimon/internal/desk"
@@ -25,18 +26,49 @@ import (
 // own are the topics whose texts are in this room; the others are diagnosis's.
 func own() []string { return []string{"eduroam", "codes", "full-width", "password"} }
 
-// order is how the topics are listed.
-func order() []string {
-	return []string{
-		"lost-phone", "password", "username", "saved-password", "full-width", "register", "codes", "clock", "mail",
-		"zone", "eduroam", "relay", "cookies", "contact",
+// shelf is a group of topics; its heading is welcome.shelf.NAME.
+type shelf struct {
+	name   string
+	topics []string
+}
+
+// shelves is how the topics are listed.
+func shelves() []shelf {
+	return []shelf{
+		{"signin", []string{"password", "username", "saved-password", "full-width", "cookies"}},
+		{"second", []string{"lost-phone", "register", "codes", "clock", "mail"}},
+		{"place", []string{"zone", "eduroam", "relay"}},
+		{"desk", []string{"contact"}},
 	}
 }
 
-// block is a piece of a help text: a paragraph, or steps in order.
+// order is every topic.
+func order() (all []string) {
+	for _, s := range shelves() {
+		all = append(all, s.topics...)
+	}
+	return all
+}
+
+// block is a piece of a help text: a paragraph, perhaps for the case that its head
+// names, or steps in order.
 type block struct {
-	Text  string
-	Steps []string
+	Head, Text string
+	Steps      []string
+}
+
+// headMax is the greatest length of a head in characters.
+const headMax = 40
+
+// paragraph parts "iPhone: open the settings." into head and text.
+func paragraph(p string) block {
+	for _, colon := range []string{"：", ": "} {
+		head, text, ok := strings.Cut(p, colon)
+		if ok && utf8.RuneCountInString(head) <= headMax && !strings.ContainsAny(head, ".。、,") {
+			return block{Head: head, Text: text}
+		}
+	}
+	return block{Text: p}
 }
 
 // blocks turns paragraphs into pieces: those that begin with "1. ", "2. " … are steps.
@@ -45,7 +77,7 @@ func blocks(paragraphs []string) []block {
 	for _, p := range paragraphs {
 		number, rest, ok := strings.Cut(p, ". ")
 		if _, err := strconv.Atoi(number); !ok || err != nil {
-			out = append(out, block{Text: p})
+			out = append(out, paragraph(p))
 			continue
 		}
 		if n := len(out); n > 0 && len(out[n-1].Steps) > 0 {
@@ -73,9 +105,15 @@ func text(p lang.Printer, name string) (title string, body []block, ok bool) {
 // helpPage lists the topics.
 type helpPage struct {
 	view
-	Topics  []topicLink
+	Shelves []shelfView
 	Outage  *diagnosis.Advice
 	Inquiry bool
+}
+
+// shelfView is a group of topics under its heading.
+type shelfView struct {
+	Name   string
+	Topics []topicLink
 }
 
 type topicLink struct{ Path, Title string }
@@ -90,8 +128,24 @@ func (x *Welcome) topics(p lang.Printer, except string) []topicLink {
 	return out
 }
 
+// shelved lists all topics in their groups.
+func (x *Welcome) shelved(p lang.Printer) []shelfView {
+	all := x.topics(p, "")
+	var out []shelfView
+	for _, s := range shelves() {
+		v := shelfView{Name: s.name}
+		for _, t := range all {
+			if slices.Contains(s.topics, strings.TrimPrefix(t.Path, "/help/")) {
+				v.Topics = append(v.Topics, t)
+			}
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
 func (x *Welcome) help(w http.ResponseWriter, r *http.Request) error {
-	page := &helpPage{Topics: x.topics(web.Lang(r), ""), Inquiry: x.Desk != ""}
+	page := &helpPage{Shelves: x.shelved(web.Lang(r)), Inquiry: x.Desk != ""}
 	var err error
 	if page.Outage, err = x.mailOutage(r); err != nil {
 		return err
@@ -117,7 +171,7 @@ func (x *Welcome) topic(w http.ResponseWriter, r *http.Request) error {
 func (x *Welcome) showTopic(w http.ResponseWriter, r *http.Request, name string, page *topicPage) error {
 	title, body, ok := text(web.Lang(r), name)
 	if !ok {
-		return x.show(w, r, http.StatusNotFound, "welcome.nohelp", &helpPage{Topics: x.topics(web.Lang(r), ""), Inquiry: x.Desk != ""})
+		return x.show(w, r, http.StatusNotFound, "welcome.nohelp", &helpPage{Shelves: x.shelved(web.Lang(r)), Inquiry: x.Desk != ""})
 	}
 	page.Name, page.Body, page.Inquiry = name, body, x.Desk != ""
 	page.Links = related(x.topics(web.Lang(r), name), name)
