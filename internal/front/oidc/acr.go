@@ -47,10 +47,11 @@ func classOf(acr string) (contextClass, bool) {
 	return contextClass{}, false
 }
 
-// wanted chooses what to ask of the person for a list of acr values: for a wish
-// the first known value, for an essential claim the weakest that would do, so
-// that nobody is refused who could satisfy one of them (OIDC Core 5.5.1.1).
-func wanted(values []string, essential bool) authn.Requirement {
+// wanted chooses what to ask of the person for a list of acr values: as a wish the
+// first known value, as a demand the weakest, so that nobody is refused who could
+// satisfy one of them. A list that is demanded is both: its order is the service's
+// preference (OIDC Core 5.5.1.1, REFEDS MFA "prefers MFA but accepts SFA").
+func wanted(values []string, demand bool) authn.Requirement {
 	var best contextClass
 	found := false
 	for _, v := range values {
@@ -61,7 +62,7 @@ func wanted(values []string, essential bool) authn.Requirement {
 		if !found || weight(c.needs) < weight(best.needs) {
 			best, found = c, true
 		}
-		if !essential {
+		if !demand {
 			break
 		}
 	}

@@ -337,6 +337,8 @@ func TestStepUp(t *testing.T) {
 	mfa := "https://refeds.org/profile/mfa"
 	essential := asking("library", "claims", `{"id_token":{"acr":{"essential":true,"value":"`+mfa+`"}}}`)
 	voluntary := asking("library", "acr_values", mfa+" aal1")
+	sfa := "https://refeds.org/profile/sfa"
+	either := asking("library", "claims", `{"id_token":{"acr":{"essential":true,"values":["`+mfa+`","`+sfa+`"]}}}`)
 	for what, c := range map[string]struct {
 		v    url.Values
 		app  bool
@@ -346,6 +348,8 @@ func TestStepUp(t *testing.T) {
 		"demand, has nothing": {essential, false, ""},
 		"wish, has an app":    {voluntary, true, mfa},
 		"wish, has nothing":   {voluntary, false, "aal1"},
+		"either, has an app":  {either, true, mfa},
+		"either, has nothing": {either, false, sfa},
 	} {
 		g := open(t)
 		g.client("library", nil)

@@ -205,10 +205,9 @@ func (q *request) ask(c *client, sealed []byte) login.Ask {
 	if q.MaxAge != nil {
 		a.MaxAge, a.HasMaxAge = time.Duration(*q.MaxAge)*time.Second, true
 	}
+	a.Wish = wanted(q.ACR, false)
 	if q.Essential {
 		a.Want = wanted(q.ACR, true)
-	} else {
-		a.Wish = wanted(q.ACR, false)
 	}
 	return a
 }
