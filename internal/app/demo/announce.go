@@ -109,8 +109,9 @@ func (t *Town) print(w io.Writer, kept bool) error {
 	}
 	end := "Ctrl-C ends the demo and removes its data."
 	if kept {
-		end = "Ctrl-C ends the demo; its data stays in " + t.dir + "\n  Other commands work beside it: seimon --config " + t.path("seimon.toml") + " user list"
+		end = "Ctrl-C ends the demo; its data stays in " + t.dir
 	}
+	end = "Other commands work beside it: seimon --config " + t.path("seimon.toml") + " user list\n\n  " + end
 	_, err := fmt.Fprintf(w, "\n  Everybody: %s/people\n\n  %s\n\n", t.origin(demoHost), end)
 	return err
 }
