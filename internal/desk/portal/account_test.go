@@ -36,7 +36,7 @@ func TestAnAddressCountsOnlyOnceItsCodeCameBack(t *testing.T) {
 	h := open(t)
 	a := h.Person("s1234567")
 	b := h.signIn("s1234567", logintest.Campus)
-	b.Get("/portal/mail/recovery").Submit("番号を送る", "address", "taro@mail.example").Want("メールの番号を入力してください", "taro@mail.example")
+	b.Get("/portal/mail/recovery").Submit("コードを送る", "address", "taro@mail.example").Want("メールのコードを入力してください", "taro@mail.example")
 	if p := h.person(a); p.Recovery != "" {
 		t.Fatal("an address nobody showed to read is in use:", p.Recovery)
 	}
@@ -60,7 +60,7 @@ func TestAnAddressCountsOnlyOnceItsCodeCameBack(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 	h.Clock.Add(2 * time.Minute)
-	b.Get("/portal/mail/recovery").Submit("番号を送る", "address", "hanako@mail.example")
+	b.Get("/portal/mail/recovery").Submit("コードを送る", "address", "hanako@mail.example")
 	if p := h.person(a); p.Recovery != "taro@mail.example" || p.RecoveryVerified.IsZero() {
 		t.Error("the address before was given up too early")
 	}
@@ -80,7 +80,7 @@ func TestACodeForAnAddressCannotBeGuessedOrReused(t *testing.T) {
 	a := h.Person("s1234567")
 	b := h.signIn("s1234567", logintest.Campus)
 	send := func() string {
-		b.Get("/portal/mail/notify").Submit("番号を送る", "address", "taro@mail.example")
+		b.Get("/portal/mail/notify").Submit("コードを送る", "address", "taro@mail.example")
 		return h.mailed("taro@mail.example")
 	}
 	code := send()
@@ -421,7 +421,7 @@ func TestSweepRemovesWhatIsOver(t *testing.T) {
 	b, _ := h.removing("s1234567")
 	b.Submit("削除する", "why", "unused", "understood", "1")
 	b.Get("/portal/add/totp")
-	b.Get("/portal/mail/notify").Submit("番号を送る", "address", "taro@mail.example")
+	b.Get("/portal/mail/notify").Submit("コードを送る", "address", "taro@mail.example")
 	count := func() (n int64) {
 		h.read(func(tx *store.Tx) error {
 			return tx.QueryRow(`SELECT (SELECT COUNT(*) FROM portal_errand) + (SELECT COUNT(*) FROM portal_address) + (SELECT COUNT(*) FROM portal_removal)`).Scan(&n)

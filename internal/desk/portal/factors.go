@@ -107,9 +107,9 @@ func (g *guest) kindOf(kind authn.Kind, gone []removedBinding) kindOf {
 }
 
 // proving is s as it will stand when everything the account has was just proved,
-// which a change of credentials asks for anyway.
+// which a change of credentials asks for anyway. What was proved lately still counts.
 func proving(s desk.Standing, now time.Time) desk.Standing {
-	s.Evidence = nil
+	s.Evidence = slices.DeleteFunc(slices.Clone(s.Evidence), func(e authn.Evidence) bool { return now.Sub(e.At) > freshFor })
 	for _, a := range s.Has {
 		s.Evidence = append(s.Evidence, authn.Evidence{Kind: a.Kind, Traits: a.Traits, At: now})
 	}

@@ -1,14 +1,18 @@
 package portal_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"seimon/internal/desk/portal"
 	"seimon/internal/factor"
 	"seimon/internal/factor/totp"
+	"seimon/internal/login"
 	"seimon/internal/login/logintest"
 	"seimon/internal/store"
 	"seimon/internal/web/webtest"
@@ -385,4 +389,89 @@ func TestTheUsedAppIsNamedTruly(t *testing.T) {
 	b.Get("/portal/factors").Refuse("まだ使っていません")
 	h.Write(func(tx *store.Tx) error { return h.Bindings.Remove(tx, h.bindings(a.ID, factor.Active)[0].ID) })
 	b.Get("/portal/factors").Want("登録されていません。").Refuse("使用中")
+}
+
+func TestAsManyDevicesAsTheRuleAllows(t *testing.T) {
+	h := open(t)
+	h.Apply(rules + "\n[totp]\ndevices = 1\n")
+	b, app := h.removing("s1234567")
+	b.Get("/portal/add/totp").WantStatus(http.StatusConflict).Want("1台")
+	b.Get("/portal/factors/"+app.ID+"/remove").Submit("削除する", "why", "unused", "understood", "1")
+	b.Get("/portal/add/totp")
+	b.Submit("", "code", h.shown(b), "label", "新しい電話").Want("新しい電話", "使用中")
+	b.Submit("元に戻す").Want("これ以上は登録できないため、元に戻せませんでした")
+	if got := h.bindings(app.Account, factor.Active); len(got) != 1 || got[0].Label != "新しい電話" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestTheLastOneWinsWhereTheRuleSaysSo(t *testing.T) {
+	h := open(t)
+	h.Apply(rules + "\n[totp]\ndevices = 1\nlast_wins = true\n")
+	b, app := h.removing("s1234567")
+	b.Get("/portal/add/totp")
+	b.Submit("", "code", h.shown(b), "label", "新しい電話").Want("新しい電話").Refuse("「電話」")
+	m := h.told("s1234567@example.ac.jp", "サインインの方法が入れ替わりました")
+	if !strings.Contains(m.Text, "使えなくなったもの：電話") || !strings.Contains(m.Text, "新しい電話") {
+		t.Error(m.Text)
+	}
+	if got := h.bindings(app.Account, factor.Active); len(got) != 1 || got[0].ID == app.ID {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAMailboxBecomesASecondStep(t *testing.T) {
+	h := open(t)
+	a := h.Person("s1234567")
+	b := h.signIn("s1234567", logintest.Campus)
+	b.Get("/portal/add/mailcode").Submit("", "address", "s1234567@example.ac.jp").WantStatus(http.StatusUnprocessableEntity)
+	b.Submit("", "address", "taro@mail.example")
+	if b.Location() != logintest.Origin+"/portal/add/mailcode" || len(h.bindings(a.ID, factor.Active)) != 0 {
+		t.Fatal("the address counts before its code came back:", b.Text())
+	}
+	var code string
+	for _, m := range h.mails("taro@mail.example") {
+		code = mailCode.FindString(m.Text)
+	}
+	b.Submit("", "code", "00000000").WantStatus(http.StatusUnprocessableEntity)
+	b.Submit("", "code", code).Want("新しい方法が使えるようになりました")
+	if got := h.bindings(a.ID, factor.Active); len(got) != 1 || got[0].Kind != "mailcode" {
+		t.Errorf("%+v", got)
+	}
+	h.told("s1234567@example.ac.jp", "サインインの方法が追加されました")
+	h.Clock.Add(11 * time.Minute)
+	b.Get("/portal/password").Submit("次へ", "password", logintest.Password).Want("メール")
+	if !strings.Contains(b.Location(), "/login/") {
+		t.Error("the password alone changes credentials although a mailbox is registered:", b.Location())
+	}
+}
+
+var mailCode = regexp.MustCompile(`\d{4}[ -]?\d{4}`)
+
+func FuzzTheWayBack(f *testing.F) {
+	for _, seed := range []string{"/portal", "//evil.example", "/portal/../x", "/portal?a=b", "/portal/%2e%2e/x", "/portal\t", "https:/portal", "/portal/factors/bnd_x/remove"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		raw, err := json.Marshal(map[string]string{"path": path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		respond, err := (&portal.Portal{}).Complete(nil, login.Outcome{Request: raw})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &recorder{header: http.Header{}}
+		r, err := http.NewRequest(http.MethodGet, "https://sso.example.ac.jp/login/t_x", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := respond(w, r); err != nil {
+			t.Fatal(err)
+		}
+		to, err := r.URL.Parse(w.header.Get("Location"))
+		if err != nil || to.Host != "sso.example.ac.jp" || to.Scheme != "https" || to.Path != "/portal" && !strings.HasPrefix(to.Path, "/portal/") {
+			t.Errorf("%q leads to %q", path, w.header.Get("Location"))
+		}
+	})
 }

@@ -3,6 +3,7 @@ package portal
 import (
 	"crypto/hmac"
 	"encoding/base64"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -100,9 +101,11 @@ func (g *guest) to(path string) error {
 
 // event is an audit event of this person's own doing.
 func (g *guest) event(kind, support string, facts map[string]string) audit.Event {
+	all := map[string]string{"agent": session.Classify(g.r.UserAgent()).String()}
+	maps.Copy(all, facts)
 	return audit.Event{
 		Type: kind, Account: g.Account.ID, Actor: string(g.Account.ID), Session: g.Session.ID, Support: support,
-		Party: name, Address: web.ClientOf(g.r).Addr.String(), Facts: facts,
+		Party: name, Address: web.ClientOf(g.r).Addr.String(), Facts: all,
 	}
 }
 
@@ -125,9 +128,7 @@ func (g *guest) record(tx *store.Tx, c change) error {
 		"address": web.ClientOf(g.r).Addr.String(), "device": session.Classify(g.r.UserAgent()).In(reader),
 		"page": g.Site.URL("/portal/factors"), "kind": "", "label": "",
 	}
-	for k, v := range c.facts {
-		facts[k] = v
-	}
+	maps.Copy(facts, c.facts)
 	if k := c.facts["factor"]; k != "" {
 		facts["kind"] = desk.KindName(reader, authn.Kind(k))
 	}

@@ -3,6 +3,7 @@ package portal
 import (
 	"database/sql"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -173,9 +174,7 @@ func (g *guest) takeOut(tx *store.Tx, b factor.Binding, why string, last bool) e
 		return err
 	}
 	told := map[string]string{"until": g.teller.In(g.Person).Day(until)}
-	for k, v := range facts {
-		told[k] = v
-	}
+	maps.Copy(told, facts)
 	return g.record(tx, change{event: "factor.removed", template: "portal.mail.removed", facts: told})
 }
 

@@ -3,6 +3,7 @@ package welcome
 import (
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"time"
 
@@ -166,9 +167,7 @@ func (x *Welcome) record(tx *store.Tx, r *http.Request, o owner, c change) error
 	}
 	address := web.ClientOf(r).Addr.String()
 	facts := map[string]string{"agent": session.Classify(r.UserAgent()).String()}
-	for k, v := range c.facts {
-		facts[k] = v
-	}
+	maps.Copy(facts, c.facts)
 	err := x.Audit.Append(tx, audit.Event{
 		Type: c.event, Account: o.account.ID, Actor: string(o.account.ID), Support: c.support, Party: desk.Portal, Address: address, Facts: facts,
 	})
