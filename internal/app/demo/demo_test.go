@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -225,6 +226,7 @@ func TestDemo(t *testing.T) {
 	t.Run("payroll", r.testPayroll)
 	t.Run("troubles", r.testTroubles)
 	t.Run("sign out", r.testSignOut)
+	t.Run("clock", r.testClock)
 	t.Run("hosts", r.testHosts)
 	t.Run("end", r.testEnd)
 }
@@ -286,6 +288,12 @@ func (r *running) testLibrary(t *testing.T) {
 	b.Get(r.service("library").URL).Click("Sign in")
 	r.through(b, who).Want("You are signed in", who.NameLatin, "aal1")
 	b.Refuse("preferred_username") // the library was not granted it
+	more := r.browser(t, "en")
+	more.Extra.Set("X-Demo-Network", "home")
+	with := r.somebody("student", true, 0)
+	more.Get(r.service("library").URL).Click("Sign in")
+	r.through(more, with).Want("You are signed in", "aal1").Click("Prove a second step too")
+	r.through(more, with).Want("You are signed in", "aal2").Refuse("Prove a second step too")
 }
 
 func (r *running) testWebmail(t *testing.T) {
@@ -347,6 +355,21 @@ func (r *running) testSignOut(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 	}
 	t.Errorf("webmail never heard of the sign-out:\n%s", b.Text())
+}
+
+// testClock types the code of a phone whose clock is slow: the gate names the error.
+func (r *running) testClock(t *testing.T) {
+	who := r.somebody("student", true, 5)
+	b := r.browser(t, "en")
+	b.Get(r.Home + "people/" + who.User)
+	found := regexp.MustCompile(`three minutes slow, it would show: (\d{6})`).FindStringSubmatch(b.Text())
+	if found == nil {
+		t.Fatalf("no code of a slow phone:\n%s", b.Text())
+	}
+	b.Extra.Set("X-Demo-Network", "home")
+	b.Get(r.service("webmail").URL).Click("Sign in")
+	b.Submit("Continue", "username", who.User).Submit("Continue", "password", who.Password)
+	b.Submit("Continue", "code", found[1]).Want("slow")
 }
 
 func (r *running) testHosts(t *testing.T) {

@@ -158,7 +158,7 @@ func (t *Town) equip(tx *store.Tx, a directory.Account, p campus.Person) error {
 	}
 	if p.OldSecret != "" {
 		err := t.retire(tx, func() (factor.Binding, error) {
-			return totp.Import(totp.Config{}, a.ID, "iPhone 12", p.OldSecret, tx.Now.Add(-400*day))
+			return totp.Import(totp.Config{}, a.ID, formerPhone, p.OldSecret, tx.Now.Add(-400*day))
 		})
 		if err != nil {
 			return err
@@ -189,6 +189,9 @@ func (t *Town) addApp(tx *store.Tx, a directory.Account, p campus.Person) error 
 	_, err = t.house.Bindings.Add(tx, b)
 	return err
 }
+
+// formerPhone is what people had before they registered again.
+const formerPhone = "iPhone 12"
 
 func phoneOf(p campus.Person) string {
 	names := []string{"iPhone 15", "Pixel 9", "AQUOS sense9", "Xperia 10"}

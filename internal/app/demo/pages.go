@@ -12,7 +12,6 @@ import (
 
 	"seimon/internal/app/demo/campus"
 	"seimon/internal/authn"
-	"seimon/internal/directory"
 	"seimon/internal/factor"
 	"seimon/internal/factor/totp"
 	"seimon/internal/lang"
@@ -114,8 +113,9 @@ type citizen struct {
 // phone is an app that shows codes.
 type phone struct {
 	Label, Code, Secret string
-	Pending             bool
-	Until               time.Time
+	Slow                string // what it would show with a clock that is slow by slowBy
+	Pending, Former     bool
+	Until               string // to the second
 }
 
 // citizens adds to people what their phones and letters show now.
@@ -130,11 +130,8 @@ func (p *pages) citizens(r *http.Request, people []campus.Person) ([]citizen, er
 				c.TroubleName = words.T("demo.trouble." + string(one.Trouble))
 				c.Advice = words.T("demo.advice." + string(one.Trouble))
 			}
-			a, _, err := p.house.People.ByUserName(tx, one.User)
-			if err == nil {
-				c.Apps, err = p.phones(tx, a)
-			}
-			if err != nil {
+			var err error
+			if c.Apps, err = p.phones(tx, one); err != nil {
 				return fmt.Errorf("%s: %w", one.User, err)
 			}
 			out[i] = c
@@ -144,11 +141,26 @@ func (p *pages) citizens(r *http.Request, people []campus.Person) ([]citizen, er
 	return out, err
 }
 
-// phones plays the apps of an account, also those that a visitor registered.
-func (p *pages) phones(tx *store.Tx, a directory.Account) ([]phone, error) {
+// phones plays the apps of an account, also those that a visitor registered, and
+// the former phone of somebody who registered again.
+func (p *pages) phones(tx *store.Tx, one campus.Person) ([]phone, error) {
+	a, _, err := p.house.People.ByUserName(tx, one.User)
+	if err != nil {
+		return nil, err
+	}
 	bindings, err := p.house.Bindings.Of(tx, a.ID)
+	if err != nil {
+		return nil, err
+	}
+	if one.OldSecret != "" {
+		old, err := totp.Import(totp.Config{}, a.ID, formerPhone, one.OldSecret, tx.Now)
+		if err != nil {
+			return nil, err
+		}
+		bindings = append(bindings, old)
+	}
 	var out []phone
-	for _, b := range bindings {
+	for i, b := range bindings {
 		if b.Kind != totp.Kind {
 			continue
 		}
@@ -156,13 +168,23 @@ func (p *pages) phones(tx *store.Tx, a directory.Account) ([]phone, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, phone{b.Label, code, secret.Reveal(), b.State == factor.Pending, tx.Now.Truncate(totpPeriod).Add(totpPeriod)})
+		slow, _, err := totp.CodeAt(b, tx.Now.Add(-slowBy))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, phone{
+			Label: b.Label, Code: code, Slow: slow, Secret: secret.Reveal(), Pending: b.State == factor.Pending,
+			Former: one.OldSecret != "" && i == len(bindings)-1,
+			Until:  tx.Now.Truncate(totpPeriod).Add(totpPeriod).In(p.zone).Format("15:04:05"),
+		})
 	}
-	return out, err
+	return out, nil
 }
 
-// totpPeriod is how long a code is shown.
-const totpPeriod = 30 * time.Second
+const (
+	totpPeriod = 30 * time.Second // how long a code is shown
+	slowBy     = 3 * time.Minute  // the error of the clock that visitors can try
+)
 
 func (p *pages) people(w http.ResponseWriter, r *http.Request) error {
 	typed := strings.TrimSpace(r.URL.Query().Get("q"))
@@ -195,7 +217,7 @@ func (p *pages) person(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		if len(list[0].Apps) > 0 { // the page follows the phone
-			left := time.Until(list[0].Apps[0].Until)
+			left := totpPeriod - time.Since(time.Now().Truncate(totpPeriod))
 			w.Header().Set("Refresh", strconv.Itoa(int(left/time.Second)+1))
 		}
 		return p.show(w, r, sheet{page: "person", title: "demo.person.title", data: list[0], facts: []any{"Name", list[0].Name}})

@@ -52,6 +52,7 @@ type Town struct {
 	house    *app.House
 	outbox   *mail.Memory
 	words    *lang.Words
+	zone     *time.Location
 	services []service.Config
 	handlers map[string]http.Handler // by host
 
@@ -163,11 +164,11 @@ func (t *Town) door() string {
 
 // build opens the pages and the services.
 func (t *Town) build() error {
-	zone, err := time.LoadLocation("Asia/Tokyo")
-	if err != nil {
+	var err error
+	if t.zone, err = time.LoadLocation("Asia/Tokyo"); err != nil {
 		return err
 	}
-	if t.words, err = lang.New(zone, web.Words(), lang.Source{Room: "demo", Files: files}); err != nil {
+	if t.words, err = lang.New(t.zone, web.Words(), lang.Source{Room: "demo", Files: files}); err != nil {
 		return err
 	}
 	t.handlers[ssoHost] = t.standing(t.house.Handler())

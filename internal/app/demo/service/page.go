@@ -17,6 +17,7 @@ type view struct {
 	Ended   bool
 	Problem string
 	Refresh bool
+	More    bool   // the visitor could prove more
 	Place   string // the network the visitor stands in
 	PlaceTo string // where to change it
 }
@@ -80,6 +81,7 @@ func (s *Service) show(w http.ResponseWriter, r *http.Request, status int, v *vi
 		s.mu.Unlock()
 		if !d.Ended {
 			d.Visit = v
+			d.More = v.acr != stronger
 		}
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

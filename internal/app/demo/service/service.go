@@ -11,7 +11,6 @@ import (
 	"context"
 	"crypto/rand"
 	"embed"
-	"encoding/json"
 	"errors"
 	"html/template"
 	"net/http"
@@ -68,6 +67,7 @@ type attempt struct {
 type visit struct {
 	Subject string
 	sid     string
+	acr     string
 	Claims  []claim
 	token   *oauth2.Token
 	raw     string // ID token, for sign-out
@@ -79,6 +79,7 @@ type visit struct {
 type claim struct{ Name, Value string }
 
 const (
+	stronger    = "aal2" // asked for when the visitor wants to prove more
 	cookieName  = "__Host-visit"
 	attemptLife = 30 * time.Minute
 )
@@ -158,8 +159,12 @@ func (s *Service) signIn(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	http.SetCookie(w, &http.Cookie{Name: "__Host-state-" + state, Value: "1", Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: int(attemptLife / time.Second)})
 	opts := []oauth2.AuthCodeOption{oidc.Nonce(a.nonce), oauth2.S256ChallengeOption(a.verifier)}
-	if s.cfg.ACR != "" {
-		opts = append(opts, oauth2.SetAuthURLParam("acr_values", s.cfg.ACR))
+	acr := s.cfg.ACR
+	if r.URL.Query().Has("more") {
+		acr = stronger
+	}
+	if acr != "" {
+		opts = append(opts, oauth2.SetAuthURLParam("acr_values", acr))
 	}
 	if tag := r.URL.Query().Get("lang"); tag != "" {
 		opts = append(opts, oauth2.SetAuthURLParam("ui_locales", tag))
@@ -223,6 +228,7 @@ func (s *Service) redeem(r *http.Request, code string, a attempt) (*visit, error
 		return nil, err
 	}
 	v.sid, _ = all["sid"].(string)
+	v.acr, _ = all["acr"].(string)
 	v.Claims = told(all)
 	return v, nil
 }
@@ -284,24 +290,15 @@ func (s *Service) backchannel(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the gate cannot be reached", http.StatusBadGateway)
 		return
 	}
-	token, err := p.Verifier(&oidc.Config{ClientID: s.cfg.ClientID}).Verify(s.ctx(r), r.PostFormValue("logout_token"))
-	var claims struct {
-		Sid    string                     `json:"sid"`
-		Nonce  *string                    `json:"nonce"`
-		Events map[string]json.RawMessage `json:"events"`
-	}
-	if err == nil {
-		err = token.Claims(&claims)
-	}
-	_, meant := claims.Events["http://schemas.openid.net/event/backchannel-logout"]
-	if err != nil || !meant || claims.Nonce != nil {
+	token, err := p.Verifier(&oidc.Config{ClientID: s.cfg.ClientID}).VerifyLogout(s.ctx(r), r.PostFormValue("logout_token"))
+	if err != nil {
 		http.Error(w, "not a logout token", http.StatusBadRequest)
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, v := range s.sessions {
-		if claims.Sid != "" && v.sid == claims.Sid || claims.Sid == "" && v.Subject == token.Subject {
+		if token.SessionID != "" && v.sid == token.SessionID || token.SessionID == "" && v.Subject == token.Subject {
 			v.ended = "backchannel"
 		}
 	}
