@@ -26,6 +26,7 @@ type bench struct {
 	crowd    int           // accounts of the large campus
 	sessions int
 	profile  string
+	parallel int
 	when     time.Time
 	progress io.Writer
 	rows     []row
@@ -51,6 +52,7 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&b.crowd, "crowd", 1_000_000, "accounts of the large campus")
 	flags.IntVar(&b.sessions, "sessions", 100_000, "sessions whose memory is measured")
 	flags.StringVar(&b.profile, "profile", "", "address where the program shows profiles, such as 127.0.0.1:6060")
+	flags.IntVar(&b.parallel, "parallel", 0, "hashes that the program may compute at a time; its own default otherwise")
 	only := flags.String("only", "", "comma-separated: signin,busy,flow,memory,start; all otherwise")
 	out := flags.String("out", "", "file for the table; standard output otherwise")
 	if err := flags.Parse(args); err != nil {
@@ -103,7 +105,7 @@ func (b *bench) campus(ctx context.Context, people int) (*campus.Campus, error) 
 		return nil, err
 	}
 	return campus.Prepare(ctx, dir, campus.Plan{
-		People: people, Postgres: b.postgres, Metrics: b.profile, Profile: b.profile != "",
+		People: people, Postgres: b.postgres, Parallel: b.parallel, Metrics: b.profile, Profile: b.profile != "",
 	})
 }
 

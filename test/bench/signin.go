@@ -10,7 +10,7 @@ import (
 )
 
 // signers keep all hash slots busy with a queue behind them.
-func signers() int { return 4 * runtime.NumCPU() }
+func signers() int { return 8 * runtime.NumCPU() }
 
 const people = 1000
 

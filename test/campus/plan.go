@@ -31,6 +31,8 @@ type Plan struct {
 	Postgres string
 	// MemoryKiB and Time are the costs of Argon2id; zero means the program's defaults.
 	MemoryKiB, Time int
+	// Parallel is how many hashes may be computed at a time; zero means the program's default.
+	Parallel int
 	// Mail gives everybody a verified mail address, so that notices are sent to MailPort.
 	Mail     bool
 	MailPort int
@@ -102,11 +104,15 @@ func (c *Campus) configure(ctx context.Context) error {
 	fmt.Fprintf(&b, "[mail]\nfrom = \"gate@example.ac.jp\"\nhost = \"127.0.0.1\"\nsecurity = \"plain\"\nport = %d\n\n", max(c.MailPort, 1))
 	fmt.Fprintf(&b, "[university]\nname = { ja = \"正門大学\", en = \"Seimon University\" }\n"+
 		"help = { ja = \"情報センターに聞いてください。\", en = \"Ask the computing centre.\" }\n\n")
+	b.WriteString("[password]\n")
 	if c.MemoryKiB > 0 {
-		fmt.Fprintf(&b, "[password]\nmemory_kib = %d\ntime = %d\n\n", c.MemoryKiB, max(1, c.Time))
+		fmt.Fprintf(&b, "memory_kib = %d\ntime = %d\n", c.MemoryKiB, max(1, c.Time))
+	}
+	if c.Parallel > 0 {
+		fmt.Fprintf(&b, "parallel = %d\n", c.Parallel)
 	}
 	if c.Metrics != "" {
-		fmt.Fprintf(&b, "[metrics]\nlisten = %q\n", c.Metrics)
+		fmt.Fprintf(&b, "\n[metrics]\nlisten = %q\n", c.Metrics)
 		if c.Profile {
 			b.WriteString("profile = true\n")
 		}
