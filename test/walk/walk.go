@@ -28,11 +28,15 @@ type Gate struct {
 	Origin string // https://sso.example:8443
 	Dial   string // address to connect to whatever the name says; empty: resolve
 	Roots  *x509.CertPool
+	From   string // loopback address to come from; empty: any
 }
 
 // Transport makes connections to the gate; names are not resolved when Dial is set.
 func (g Gate) Transport() *http.Transport {
 	d := &net.Dialer{Timeout: 10 * time.Second}
+	if g.From != "" {
+		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(g.From)}
+	}
 	return &http.Transport{
 		TLSClientConfig:     &tls.Config{RootCAs: g.Roots, MinVersion: tls.VersionTLS12},
 		MaxIdleConnsPerHost: 256,
@@ -65,6 +69,9 @@ type Walker struct {
 	person Person
 	http   *http.Client
 	Header http.Header // sent with every page request
+	// Transaction names the sign-in that the last Authorize went through; empty
+	// when the session was enough.
+	Transaction string
 }
 
 // New opens a fresh browser over a shared transport.
@@ -105,6 +112,7 @@ const maxSteps = 12
 // page is shown. extra adds to the request's parameters.
 func (w *Walker) Authorize(ctx context.Context, c Client, extra url.Values) (Grant, error) {
 	g := Grant{Verifier: random(), State: random(), Nonce: random()}
+	w.Transaction = ""
 	sum := sha256.Sum256([]byte(g.Verifier))
 	q := url.Values{
 		"response_type": {"code"}, "client_id": {c.ID}, "redirect_uri": {c.RedirectURI}, "scope": {c.Scope},
@@ -127,6 +135,9 @@ func (w *Walker) Authorize(ctx context.Context, c Client, extra url.Values) (Gra
 			return g.arrived(next)
 		}
 		if next != nil {
+			if id, ok := strings.CutPrefix(next.Path, "/login/"); ok {
+				w.Transaction = id
+			}
 			req, err = http.NewRequestWithContext(ctx, "GET", next.String(), nil)
 		} else {
 			req, err = w.answer(ctx, req.URL, body)
