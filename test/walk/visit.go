@@ -139,6 +139,9 @@ func (w *Walker) once(req *http.Request, bare bool) (*answer, error) {
 	for k, v := range w.Header {
 		req.Header[k] = v
 	}
+	if req.Header.Get("Accept") == "" {
+		req.Header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+	}
 	client := w.http
 	if bare {
 		plain := *w.http
