@@ -27,6 +27,7 @@ type peer struct {
 	name  string
 	limit time.Duration
 	args  []string // the program and its arguments
+	host  string   // for which certificate files are laid into its folder
 }
 
 func main() {
@@ -36,11 +37,11 @@ func main() {
 	only := flag.String("only", "", "one peer")
 	flag.Parse()
 	peers := []peer{
-		{"goidc", 90 * time.Second, []string{*bin + "/goidc"}},
-		{"zitadel", 90 * time.Second, []string{*bin + "/zitadel"}},
-		{"modauth", 90 * time.Second, []string{*bin + "/modauth"}},
-		{"openid-client", 150 * time.Second, []string{"node", *here + "/openid-client/main.mjs"}},
-		{"conformance", 200 * time.Second, []string{*bin + "/conformance"}},
+		{"goidc", 90 * time.Second, []string{*bin + "/goidc"}, ""},
+		{"zitadel", 90 * time.Second, []string{*bin + "/zitadel"}, ""},
+		{"modauth", 90 * time.Second, []string{*bin + "/modauth"}, ""},
+		{"openid-client", 150 * time.Second, []string{"node", *here + "/openid-client/main.mjs"}, "openid-client.localhost"},
+		{"conformance", 200 * time.Second, []string{*bin + "/conformance"}, ""},
 	}
 	if *only != "" {
 		peers = slices.DeleteFunc(peers, func(p peer) bool { return p.name != *only })
@@ -113,10 +114,19 @@ func (p peer) play(s *stand.Stand) (text string, passed, failed int) {
 		fail(err)
 		return
 	}
+	if p.host != "" {
+		if err = s.Trust(); err == nil {
+			_, _, err = s.CertificateFiles(p.host)
+		}
+		if err != nil {
+			fail(err)
+			return
+		}
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), p.limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p.args[0], p.args[1:]...)
-	cmd.Env = append(os.Environ(), "LAB="+file, "NODE_EXTRA_CA_CERTS="+s.CAFile)
+	cmd.Env = append(os.Environ(), "LAB="+file, "DEMO="+file, "WORK="+s.Work, "NODE_EXTRA_CA_CERTS="+s.CAFile)
 	// A group of its own, so that nothing a peer started outlives it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

@@ -64,17 +64,22 @@ func Open() (*Stand, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the lab with test/lab/run: %w", err)
 	}
-	s := &Stand{next: map[bool]int{}, Roots: x509.NewCertPool()}
+	s := &Stand{next: map[bool]int{}}
 	if err := json.Unmarshal(text, s); err != nil {
 		return nil, err
 	}
+	return s, s.Trust()
+}
+
+// Trust reads the demo's authority.
+func (s *Stand) Trust() error {
 	pair, err := tls.LoadX509KeyPair(s.CAFile, filepath.Join(filepath.Dir(s.CAFile), "ca.key"))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s.ca, s.key = pair.Leaf, pair.PrivateKey.(crypto.Signer)
+	s.ca, s.key, s.Roots = pair.Leaf, pair.PrivateKey.(crypto.Signer), x509.NewCertPool()
 	s.Roots.AddCert(s.ca)
-	return s, nil
+	return nil
 }
 
 // Take gives a person nobody else uses, with an app for one-time codes or without.
