@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -46,15 +47,18 @@ func main() {
 	if *only != "" {
 		peers = slices.DeleteFunc(peers, func(p peer) bool { return p.name != *only })
 	}
-	passed, failed := run(*bin, *work, peers)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	passed, failed := run(ctx, *bin, *work, peers)
 	fmt.Printf("%d passed, %d failed\n", passed, failed)
 	if failed > 0 || passed == 0 {
+		stop()
 		os.Exit(1)
 	}
 }
 
 // run starts the demo, runs the peers and counts.
-func run(bin, work string, peers []peer) (passed, failed int) {
+func run(ctx context.Context, bin, work string, peers []peer) (passed, failed int) {
 	s, stop, err := startDemo(bin+"/seimon", work)
 	if err != nil {
 		fmt.Println("FAIL lab: the demo does not start:", err)
@@ -70,7 +74,7 @@ func run(bin, work string, peers []peer) (passed, failed int) {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			own := &stand.Stand{SSO: s.SSO, CAFile: s.CAFile, Config: s.Config, Program: s.Program, People: shares[i], Work: filepath.Join(work, p.name)}
-			text, good, bad := p.play(own)
+			text, good, bad := p.play(ctx, own)
 			mu.Lock()
 			defer mu.Unlock()
 			fmt.Print(text)
@@ -100,7 +104,7 @@ func share(people []stand.Person, peers int) [][]stand.Person {
 
 // play runs a peer within its time limit. What it says is kept so that peers do not
 // talk over each other.
-func (p peer) play(s *stand.Stand) (text string, passed, failed int) {
+func (p peer) play(ctx context.Context, s *stand.Stand) (text string, passed, failed int) {
 	var out strings.Builder
 	began := time.Now()
 	defer func() { text = out.String() }()
@@ -123,7 +127,7 @@ func (p peer) play(s *stand.Stand) (text string, passed, failed int) {
 			return
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), p.limit)
+	ctx, cancel := context.WithTimeout(ctx, p.limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p.args[0], p.args[1:]...)
 	cmd.Env = append(os.Environ(), "LAB="+file, "DEMO="+file, "WORK="+s.Work, "NODE_EXTRA_CA_CERTS="+s.CAFile)
@@ -150,7 +154,7 @@ func (p peer) play(s *stand.Stand) (text string, passed, failed int) {
 	io.WriteString(&out, said.String()) //nolint:errcheck // a builder
 	switch {
 	case ctx.Err() != nil:
-		fail("not done within", p.limit)
+		fail("not done within", p.limit, ctx.Err())
 	case err != nil && failed == 0:
 		fail(err)
 	case passed == 0 && failed == 0:

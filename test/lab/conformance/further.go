@@ -18,6 +18,7 @@ func furtherModules() []module {
 		{"a client assertion serves once", assertionOnce},
 		{"pushed request", pushed},
 		{"pushed request of another client", pushedForeign},
+		{"a code used twice ends what it gave", reuseEnds},
 		{"code_challenge_method=plain is refused", plainPKCE},
 		{"a code without its verifier is refused", wrongVerifier},
 		{"a code at another client is refused and stays good", foreignCode},
@@ -88,6 +89,18 @@ func pushed(t *test) {
 func pushedForeign(t *test) {
 	p := t.send(url.Values{"client_id": {t.basic.id}, "request_uri": {t.push(t.signer, t.request(t.signer))}})
 	t.check(strings.HasPrefix(p.URL.String(), t.stand.SSO) && p.Status >= 400, "it leads to %s", quiet(p))
+}
+
+// reuseEnds demands what the suite only recommends (RFC 9700 2.1.1).
+func reuseEnds(t *test) {
+	r := t.flow(t.basic)
+	status, header, body := t.token(t.basic, url.Values{"grant_type": {"authorization_code"}, "code": {r.code}, "redirect_uri": {t.basic.redirect}})
+	t.tokenRefused(status, header, body, "invalid_grant")
+	status, _, _ = t.userInfo(http.MethodGet, r.access, "header")
+	t.check(status == http.StatusUnauthorized, "the access token still works: %d", status)
+	refresh, _ := r.tokens["refresh_token"].(string)
+	status, header, body = t.token(t.basic, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}})
+	t.tokenRefused(status, header, body, "invalid_grant")
 }
 
 func plainPKCE(t *test) {

@@ -21,7 +21,6 @@ type app struct {
 	http     *http.Client
 	provider *oidc.Provider
 	oauth    oauth2.Config
-	method   string // token_endpoint_auth_method
 
 	mu      sync.Mutex
 	pending map[string]attempt // by state

@@ -50,7 +50,9 @@ func (a *app) open(ctx context.Context, s *stand.Stand) (err error) {
 	}
 	secret, err := s.Register("lab-goidc", map[string]any{
 		"redirect_uris": []string{a.origin + "/callback"}, "post_logout_redirect_uris": []string{a.origin + "/bye"},
-		"grant_types": []string{"authorization_code", "refresh_token"}, "backchannel_logout_uri": a.origin + "/backchannel",
+		// The library is told nothing and tries the header first, then the body.
+		"token_endpoint_auth_method": "client_secret_post",
+		"grant_types":                []string{"authorization_code", "refresh_token"}, "backchannel_logout_uri": a.origin + "/backchannel",
 		"backchannel_logout_session_required": true, "client_secret": "new",
 	})
 	if err != nil {
