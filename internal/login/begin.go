@@ -88,10 +88,8 @@ func (h *Hall) expect(tx *store.Tx, t *transaction.Transaction) error {
 func (h *Hall) again(w http.ResponseWriter, r *http.Request) error {
 	var t *transaction.Transaction
 	err := h.db.Read(r.Context(), func(tx *store.Tx) (err error) {
-		if t, err = h.shelf.Load(tx, r.PathValue("id")); err != nil {
-			return err
-		}
-		return h.sameBrowser(tx, t, seen(r))
+		t, err = h.load(tx, r.PathValue("id"), seen(r))
+		return err
 	})
 	if err != nil {
 		return err

@@ -24,16 +24,20 @@ type errWaitedTooLong struct{ t *transaction.Transaction }
 
 func (e *errWaitedTooLong) Error() string { return "login: the transaction has expired" }
 
-// sameBrowser refuses a transaction to any browser but the one that began it.
-func (h *Hall) sameBrowser(tx *store.Tx, t *transaction.Transaction, v visit) error {
+// load reads a transaction, and refuses it to any browser but the one that began it.
+func (h *Hall) load(tx *store.Tx, id string, v visit) (*transaction.Transaction, error) {
+	t, err := h.shelf.Load(tx, id)
+	if err != nil {
+		return nil, err
+	}
 	if v.browser == "" {
-		return errNoCookie
+		return nil, errNoCookie
 	}
 	b, err := h.sessions.Browser(tx, v.browser)
 	if errors.Is(err, session.ErrNone) || err == nil && b.ID != t.Browser {
-		return errOtherBrowser
+		err = errOtherBrowser
 	}
-	return err
+	return t, err
 }
 
 // advance loads a transaction, lets change act on it, asks policy what comes
@@ -42,10 +46,7 @@ func (h *Hall) sameBrowser(tx *store.Tx, t *transaction.Transaction, v visit) er
 func (h *Hall) advance(ctx context.Context, id string, v visit, change func(tx *store.Tx, t *transaction.Transaction) error) (t *transaction.Transaction, s *sight, end *ending, err error) {
 	err = h.db.Write(ctx, func(tx *store.Tx) (err error) {
 		t, s, end = nil, nil, nil
-		if t, err = h.shelf.Load(tx, id); err != nil {
-			return err
-		}
-		if err = h.sameBrowser(tx, t, v); err != nil {
+		if t, err = h.load(tx, id, v); err != nil {
 			return err
 		}
 		if !t.Done.IsZero() {
@@ -93,6 +94,21 @@ func (h *Hall) repeat(tx *store.Tx, t *transaction.Transaction, v visit) (*endin
 	return h.finish(tx, t, s)
 }
 
+// glance reads a transaction as advance would find it. still tells that showing
+// its page changes nothing, so that no write is needed for it.
+func (h *Hall) glance(ctx context.Context, id string, v visit) (t *transaction.Transaction, s *sight, still bool, err error) {
+	err = h.db.Read(ctx, func(tx *store.Tx) (err error) {
+		if t, err = h.load(tx, id, v); err != nil || !t.Done.IsZero() || tx.Now.After(t.Expires) {
+			return err
+		}
+		if s, err = h.look(tx, t, v); err == nil {
+			still = s.verdict.Step != policy.StepDone && t.Shown == shown(s)
+		}
+		return err
+	})
+	return t, s, still, err
+}
+
 // show is GET of a transaction: the page of its present step.
 func (h *Hall) show(w http.ResponseWriter, r *http.Request) error {
 	way := authn.Kind(r.URL.Query().Get("way"))
@@ -103,6 +119,8 @@ func (h *Hall) show(w http.ResponseWriter, r *http.Request) error {
 			t.Way = way
 			return nil
 		}
+	} else if t, s, still, err := h.glance(r.Context(), r.PathValue("id"), v); err == nil && still {
+		return h.page(w, r, t, s, nil)
 	}
 	t, s, end, err := h.advance(r.Context(), r.PathValue("id"), v, change)
 	if err != nil {
@@ -185,10 +203,7 @@ func (h *Hall) once(pass string, change func(*store.Tx, *transaction.Transaction
 // peek reads a transaction without moving it.
 func (h *Hall) peek(ctx context.Context, id string, v visit) (t *transaction.Transaction, err error) {
 	err = h.db.Read(ctx, func(tx *store.Tx) error {
-		if t, err = h.shelf.Load(tx, id); err != nil {
-			return err
-		}
-		if err = h.sameBrowser(tx, t, v); err != nil {
+		if t, err = h.load(tx, id, v); err != nil {
 			return err
 		}
 		if t.Done.IsZero() && tx.Now.After(t.Expires) {

@@ -84,7 +84,7 @@ func (h *Hall) prove(w http.ResponseWriter, r *http.Request, t *transaction.Tran
 			return err
 		}
 		t.Prove(verified.Evidence)
-		t.Memory[kind] = nil
+		delete(t.Memory, kind)
 		t.Trust = t.Trust || trust
 		t.Way = ""
 		if verified.MustChange != "" {
@@ -184,7 +184,8 @@ func (h *Hall) enroll(w http.ResponseWriter, r *http.Request, t *transaction.Tra
 		if done.Evidence != nil {
 			t.Prove(*done.Evidence)
 		}
-		t.Memory[kind], t.Way = nil, ""
+		delete(t.Memory, kind)
+		t.Way = ""
 		if step == policy.StepChange {
 			t.MustChange, t.MustCode = "", ""
 		}

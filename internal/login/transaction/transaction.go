@@ -63,6 +63,8 @@ type Transaction struct {
 	Done       time.Time
 	Created    time.Time
 	Expires    time.Time
+
+	stored string // the memory as it was loaded
 }
 
 // ErrNone says that there is none of that name, or no longer.
@@ -137,11 +139,13 @@ func (k *Shelf) unpack(t *Transaction, p packed) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(
+	err = errors.Join(
 		json.Unmarshal(ask, &t.Ask),
 		json.Unmarshal(memory, &t.Memory),
 		json.Unmarshal([]byte(p.evidence), &t.Evidence),
 	)
+	t.stored = t.noted()
+	return err
 }
 
 // Load reads a transaction. An expired one is returned too: its Ask still tells
@@ -177,6 +181,39 @@ func (t *Transaction) Notes(k authn.Kind) map[string]string {
 		t.Memory[k] = map[string]string{}
 	}
 	return t.Memory[k]
+}
+
+// SaveNotes writes only what the factors noted in t. When the transaction has moved
+// on since t was loaded, the notes belong to a page that is already old and are
+// dropped.
+func (k *Shelf) SaveNotes(tx *store.Tx, t *Transaction) error {
+	now, err := k.Load(tx, t.ID)
+	if err != nil || now.Seq != t.Seq || !now.Done.IsZero() {
+		return err
+	}
+	now.Memory = t.Memory
+	return k.Save(tx, now)
+}
+
+// Noted tells whether a factor has noted anything since the transaction was loaded.
+func (t *Transaction) Noted() bool { return t.noted() != t.stored }
+
+// noted is what all factors remember, as one text; empty when there is nothing.
+func (t *Transaction) noted() string {
+	full := map[authn.Kind]map[string]string{}
+	for k, notes := range t.Memory {
+		if len(notes) > 0 {
+			full[k] = notes
+		}
+	}
+	if len(full) == 0 {
+		return ""
+	}
+	text, err := json.Marshal(full)
+	if err != nil {
+		panic(err) // a map of texts
+	}
+	return string(text)
 }
 
 // Step moves the transaction on, which makes every pass handed out before it stale.
