@@ -22,6 +22,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"seimon/internal/store/storetest"
 )
 
 // site is an installation in a folder.
@@ -35,6 +37,9 @@ type site struct {
 func install(t *testing.T) *site {
 	t.Helper()
 	s := &site{t: t, dir: filepath.Join(t.TempDir(), "etc")}
+	if os.Getenv("SEIMON_TEST_POSTGRES") != "" {
+		t.Setenv("SEIMON_DATABASE_URL", storetest.URL(t))
+	}
 	s.config = filepath.Join(s.dir, "seimon.toml")
 	if out := s.must("init", s.dir, "--origin", "https://sso.localhost:"+free(t)); !strings.Contains(out, "policy apply") {
 		t.Errorf("init says %q", out)

@@ -50,7 +50,7 @@ func (h house) fill(n int) {
 
 func TestManyAccounts(t *testing.T) {
 	h := open(t)
-	const n = 20_000
+	const n = many
 	h.fill(n)
 	h.read(func(tx *store.Tx) error {
 		count, err := h.Count(tx)
@@ -60,7 +60,7 @@ func TestManyAccounts(t *testing.T) {
 		if count != n {
 			t.Errorf("%d accounts, want %d", count, n)
 		}
-		for k := 0; k < n; k += 997 {
+		for k := 0; k < n; k += n/20 + 1 {
 			a, p, err := h.ByUserName(tx, fmt.Sprintf("S%07d", k))
 			if err != nil || len(a.Groups) != 2 || p.Mail != fmt.Sprintf("s%07d@seimon.example", k) {
 				return fmt.Errorf("account %d: %+v %+v %w", k, a, p, err)

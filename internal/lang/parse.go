@@ -12,7 +12,7 @@ import (
 )
 
 // hole is the only action a sentence may hold.
-const hole = `\{\{ ?\.([A-Za-z][A-Za-z0-9_]*) ?\}\}`
+var hole = regexp.MustCompile(`\{\{ ?\.([A-Za-z][A-Za-z0-9_]*) ?\}\}`)
 
 // parse reads one word file. Every problem in it is reported.
 func parse(tag Tag, text []byte) ([]*i18n.Message, error) {
@@ -26,14 +26,13 @@ func parse(tag Tag, text []byte) ([]*i18n.Message, error) {
 		return nil, err
 	}
 	slices.SortFunc(file.Messages, func(a, b *i18n.Message) int { return strings.Compare(a.ID, b.ID) })
-	simple := regexp.MustCompile(hole)
 	var wrong []error
 	for _, m := range file.Messages {
 		if strings.TrimSpace(m.Other) == "" {
 			wrong = append(wrong, fmt.Errorf("%q says nothing", m.ID))
 		}
 		for _, form := range forms(m) {
-			if rest := simple.ReplaceAllString(form, ""); strings.Contains(rest, "{{") || strings.Contains(rest, "}}") {
+			if rest := hole.ReplaceAllString(form, ""); strings.Contains(rest, "{{") || strings.Contains(rest, "}}") {
 				wrong = append(wrong, fmt.Errorf("%q: a placeholder must be {{.Name}} and nothing more", m.ID))
 			}
 		}
@@ -48,10 +47,9 @@ func forms(m *i18n.Message) []string {
 
 // placeholders lists the facts that any form of a message uses, sorted.
 func placeholders(m *i18n.Message) []string {
-	simple := regexp.MustCompile(hole)
 	names := []string{}
 	for _, form := range forms(m) {
-		for _, found := range simple.FindAllStringSubmatch(form, -1) {
+		for _, found := range hole.FindAllStringSubmatch(form, -1) {
 			names = append(names, found[1])
 		}
 	}
