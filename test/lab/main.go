@@ -41,7 +41,7 @@ func main() {
 		{"goidc", 90 * time.Second, []string{*bin + "/goidc"}, ""},
 		{"zitadel", 90 * time.Second, []string{*bin + "/zitadel"}, ""},
 		{"modauth", 90 * time.Second, []string{*bin + "/modauth"}, ""},
-		{"openid-client", 150 * time.Second, []string{"node", *here + "/openid-client/main.mjs"}, "openid-client.localhost"},
+		{"openid-client", 240 * time.Second, []string{"node", *here + "/openid-client/main.mjs"}, "openid-client.localhost"},
 		{"conformance", 200 * time.Second, []string{*bin + "/conformance"}, ""},
 	}
 	if *only != "" {

@@ -22,7 +22,7 @@ let failed = false;
 /** check runs one check and prints its line. */
 export async function check(name, work) {
   let timer;
-  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error('not done within 40 s')), 40000); });
+  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error('not done within 60 s')), 60000); });
   try {
     await Promise.race([work(), late]);
     console.log('ok   openid-client: ' + name);
