@@ -1,0 +1,30 @@
+package app
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+)
+
+// garbage is how much the heap may grow, in percent, before it is collected. What
+// lives is small beside the 19 MiB that each hash takes and leaves behind: with
+// Go's default nearly every hash would bring a collection of its own.
+const garbage = 300
+
+// spread gives Go a processor more for each hash that may be computed at a time.
+// A hash keeps a processor for tens of milliseconds and a commit that waits for
+// the disk keeps one as well; with spare ones the operating system divides the
+// cores, and a short request does not wait for its turn behind them. What the
+// environment says about either (GOMAXPROCS, GOGC) is left alone.
+func (h *House) spread() {
+	slots := h.Config.Password.Parallel
+	if slots == 0 {
+		slots = runtime.GOMAXPROCS(0)
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + slots)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
+}
