@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"seimon/internal/diagnosis"
+	"seimon/internal/factor/password"
 	"seimon/internal/lang"
 	"seimon/internal/mail"
 	"seimon/internal/store"
@@ -77,6 +78,7 @@ func (h *House) checks(p lang.Printer) []diagnosis.Check {
 		diagnosis.CheckDatabase(h.DB, time.Now),
 		{Code: "masterkey", Run: h.checkMaster},
 		{Code: "tls", Run: h.checkCertificate},
+		{Code: "hash", Run: h.checkHash},
 		{Code: "name", Run: h.checkName},
 		{Code: "reach", Run: h.checkReach},
 		diagnosis.CheckKeys(h.DB, h.Ring, rotate),
@@ -133,6 +135,33 @@ func (h *House) checkCertificate(context.Context) ([]diagnosis.Finding, error) {
 		return found("tls.soon", diagnosis.Warn, "until", until), nil
 	}
 	return nil, nil
+}
+
+// The time that one password should take.
+const (
+	slowHash  = time.Second
+	quickHash = 10 * time.Millisecond
+)
+
+// checkHash measures what one password costs here.
+func (h *House) checkHash(ctx context.Context) ([]diagnosis.Finding, error) {
+	f, ok := h.Factors.Of(password.Kind).(*password.Factor)
+	if !ok {
+		return nil, nil
+	}
+	begin := time.Now()
+	if _, err := f.Prepare(ctx, "acc_doctor", "how long does this take", begin); err != nil {
+		return nil, err
+	}
+	took := time.Since(begin)
+	code, severity := "hash", diagnosis.Good
+	switch {
+	case took > slowHash:
+		code, severity = "hash.slow", diagnosis.Warn
+	case took < quickHash:
+		code, severity = "hash.quick", diagnosis.Warn
+	}
+	return found(code, severity, "millis", strconv.FormatInt(took.Milliseconds(), 10)), nil
 }
 
 func (h *House) hostName() string {

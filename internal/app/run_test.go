@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -261,7 +262,7 @@ func TestInitServeDoctor(t *testing.T) {
 		t.Errorf("metrics: %d %.2000s", status, text)
 	}
 	_, out, _ := s.run("doctor")
-	for _, want := range []string{"good    tls", "good    reach", "good    database", "good    masterkey", "[mailserver]"} {
+	for _, want := range []string{"good    tls", "good    reach", "good    database", "good    masterkey", "One password takes", "[mailserver]"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the doctor does not say %q:\n%s", want, out)
 		}
@@ -327,6 +328,45 @@ func TestServeRefusesWhatCannotBeTrusted(t *testing.T) {
 	s.edit("[database]", "[proxy]\nbehind = true\n\n[database]")
 	if code, _, bad := s.run("serve"); code != exitFailed || !regexp.MustCompile(`seimon\.toml:\d+: a proxy stands in front`).MatchString(bad) {
 		t.Errorf("an undeclared proxy ended with %d: %s", code, bad)
+	}
+}
+
+// A request that runs when the program is told to stop gets its answer.
+func TestServeDrains(t *testing.T) {
+	g := install(t).serve()
+	text, err := os.ReadFile(filepath.Join(g.dir, "cert.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(text)
+	conn, err := tls.Dial("tcp", "127.0.0.1:"+g.port(), &tls.Config{RootCAs: pool, ServerName: "sso.localhost"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(20 * time.Second)) //nolint:errcheck // a missing deadline only makes a failure slow
+	in := bufio.NewReader(conn)
+	fmt.Fprintf(conn, "POST /oidc/token HTTP/1.1\r\nHost: sso.localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+	if line, err := in.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
+		t.Fatalf("%q, %v", line, err)
+	}
+	g.stop()
+	for { // the door is shut, the request goes on
+		late, err := net.Dial("tcp", "127.0.0.1:"+g.port())
+		if err != nil {
+			break
+		}
+		late.Close()
+	}
+	fmt.Fprint(conn, "a=b")
+	for line, err := in.ReadString('\n'); !strings.HasPrefix(line, "HTTP/1.1 4"); line, err = in.ReadString('\n') {
+		if err != nil {
+			t.Fatalf("the request was not answered: %v", err)
+		}
+	}
+	if code := g.end(); code != exitDone {
+		t.Errorf("serve ended with %d: %s", code, g.log)
 	}
 }
 
