@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,6 +67,24 @@ func TestManyAccounts(t *testing.T) {
 				return fmt.Errorf("account %d: %+v %+v %w", k, a, p, err)
 			}
 		}
+		for name, f := range map[string]directory.Filter{
+			"a large group":     {Group: "students", Limit: 10},
+			"a loose text":      {Text: "s", Limit: 10},
+			"the next page":     {Text: "s", After: "s0000009", Limit: 10},
+			"a state of nobody": {State: directory.Suspended, Limit: 10},
+			"a kind of all":     {Kind: "student", After: "S0000100", Limit: 10},
+		} {
+			list, err := h.List(tx, f)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			if want := map[bool]int{true: 0, false: 10}[f.State != ""]; len(list) != want {
+				t.Errorf("%s: %d lines, want %d", name, len(list), want)
+			}
+			if f.After != "" && list[0].Account.UserName <= strings.ToLower(f.After) {
+				t.Errorf("%s: begins with %s", name, list[0].Account.UserName)
+			}
+		}
 		list, err := h.List(tx, directory.Filter{Text: "サトウ", Group: "letters", Limit: 50})
 		if len(list) != 50 || list[0].Account.UserName != "s0000000" || list[1].Account.UserName != "s0000005" {
 			t.Errorf("%d lines", len(list))
@@ -101,6 +120,24 @@ func BenchmarkByUserName(b *testing.B) {
 					return err
 				})
 				k++
+			}
+		})
+	}
+}
+
+// BenchmarkList measures a page of a search among many accounts.
+func BenchmarkList(b *testing.B) {
+	h := open(b)
+	h.fill(100_000)
+	for name, f := range map[string]directory.Filter{
+		"first page": {}, "large group": {Group: "students"}, "loose text": {Text: "s"}, "name": {Text: "サトウハナコ12"}, "nobody": {State: directory.Suspended},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				h.read(func(tx *store.Tx) error {
+					_, err := h.List(tx, f)
+					return err
+				})
 			}
 		})
 	}

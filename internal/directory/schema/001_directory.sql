@@ -33,6 +33,8 @@ CREATE TABLE directory_account (
 );
 CREATE UNIQUE INDEX directory_account_name ON directory_account (user_key);
 CREATE INDEX directory_account_person ON directory_account (person);
+CREATE INDEX directory_account_state ON directory_account (state, user_key);
+CREATE INDEX directory_account_kind ON directory_account (kind, user_key);
 
 CREATE TABLE directory_member (
 	name TEXT NOT NULL,
