@@ -9,7 +9,7 @@ import (
 // garbage is how much the heap may grow, in percent, before it is collected. What
 // lives is small beside the 19 MiB that each hash takes and leaves behind: with
 // Go's default nearly every hash would bring a collection of its own.
-const garbage = 300
+const garbage = 200
 
 // spread gives Go a processor more for each hash that may be computed at a time.
 // A hash keeps a processor for tens of milliseconds and a commit that waits for

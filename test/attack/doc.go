@@ -1,0 +1,8 @@
+// Attack asks the real program whether a user name exists, as an attacker would:
+// by the words and the status of its answers, and by the time that they take.
+//
+//	attack/run
+//
+// Time is compared twice. With the default costs of a hash it shows that everybody
+// gets one; with a hash that costs next to nothing it shows what is left around it.
+package main
