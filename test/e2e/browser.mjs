@@ -1,7 +1,7 @@
 // The two browsers, each with the demo's own CA in its certificate store, and the
 // few things that the walks do with a page.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createHmac } from 'node:crypto';
 import assert from 'node:assert/strict';
@@ -14,8 +14,12 @@ export const sizes = { phone: { width: 390, height: 844 }, desk: { width: 1280, 
 
 function trust(dir) {
   mkdirSync(dir, { recursive: true });
-  execFileSync('certutil', ['-N', '-d', 'sql:' + dir, '--empty-password']);
-  execFileSync('certutil', ['-A', '-d', 'sql:' + dir, '-n', 'demo', '-t', 'C,,', '-i', demo.ca_file]);
+  // A password file keeps certutil from ever asking a terminal that is not there.
+  const secret = dir + '/empty';
+  writeFileSync(secret, '\n');
+  const options = { stdio: ['ignore', 'ignore', 'inherit'] };
+  execFileSync('certutil', ['-N', '-d', 'sql:' + dir, '-f', secret], options);
+  execFileSync('certutil', ['-A', '-d', 'sql:' + dir, '-f', secret, '-n', 'demo', '-t', 'C,,', '-i', demo.ca_file], options);
 }
 
 let counter = 0;
