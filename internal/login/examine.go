@@ -51,6 +51,7 @@ type sight struct {
 	ruling   policy.Ruling
 	browser  session.Browser
 	known    bool            // the owner has used this browser before
+	trusted  bool            // the owner trusts it
 	session  session.Session // the live session of this browser, of whomever
 	account  directory.Account
 	person   directory.Person
@@ -83,7 +84,8 @@ func (h *Hall) look(tx *store.Tx, t *transaction.Transaction, v visit) (*sight, 
 		Passive:  t.Ask.Passive,
 		Now:      tx.Now,
 
-		EnrolFresh: enrolFresh,
+		EnrolFresh:     enrolFresh,
+		TrustedBrowser: s.trusted,
 	}
 	s.ruling = s.doc.Rule(policy.Question{Service: t.Ask.Party, Groups: s.account.Groups, Zone: s.zone, Addr: v.client.Addr})
 	s.kase.Place = s.ruling.Place
@@ -149,16 +151,21 @@ func (h *Hall) adopt(t *transaction.Transaction, s *sight) {
 	t.Subject = s.session.Subject
 }
 
-// who reads the account afresh: its state may have changed since the last step.
+// who reads the account afresh: its state may have changed since the last step. A
+// name that nobody has is read in the same way, so that time tells nothing (law 4).
 func (h *Hall) who(tx *store.Tx, t *transaction.Transaction, s *sight) (err error) {
-	if t.Subject.Account == "" {
+	id := t.Subject.Account
+	if id == "" && t.Typed == "" {
 		return nil
 	}
-	if s.account, s.person, err = h.people.ByID(tx, t.Subject.Account); err != nil {
+	if s.account, s.person, err = h.people.ByID(tx, id); err != nil && (id != "" || ignoreNone(err) != nil) {
 		return err
 	}
 	t.Subject.Person, t.Subject.UserName = s.account.Person, s.account.UserName
-	s.bindings, err = h.bindings.Of(tx, t.Subject.Account)
+	if s.bindings, err = h.bindings.Of(tx, id); err != nil || s.browser.ID == "" {
+		return err
+	}
+	s.trusted, err = h.sessions.Trusted(tx, s.browser.ID, id, s.version)
 	return err
 }
 
@@ -210,11 +217,6 @@ func (h *Hall) standing(tx *store.Tx, t *transaction.Transaction, s *sight) (err
 		}
 		if s.doc.Enrolment(policy.EnrolQuestion{Kind: f.Kind(), Zone: s.zone, Evidence: refreshed(k.Evidence, tx.Now)}) {
 			k.MayEnroll = append(k.MayEnroll, authn.Authenticator{Kind: f.Kind(), Traits: f.Traits()})
-		}
-	}
-	if s.browser.ID != "" {
-		if k.TrustedBrowser, err = h.sessions.Trusted(tx, s.browser.ID, t.Subject.Account, s.version); err != nil {
-			return err
 		}
 	}
 	if version, _, _ := s.doc.Agreement(); version != "" {

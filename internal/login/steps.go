@@ -144,7 +144,7 @@ func (h *Hall) try(t *transaction.Transaction, s *sight, kind authn.Kind) thrott
 // survey looks at a transaction without moving it.
 func (h *Hall) survey(ctx context.Context, t *transaction.Transaction, v visit) (s *sight, err error) {
 	err = h.db.Read(ctx, func(tx *store.Tx) error {
-		if s, err = h.look(tx, t, v); err != nil || s.browser.ID == "" || t.Subject.Account == "" {
+		if s, err = h.look(tx, t, v); err != nil || s.browser.ID == "" {
 			return err
 		}
 		s.known, err = h.sessions.Known(tx, s.browser.ID, t.Subject.Account)
