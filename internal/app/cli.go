@@ -60,6 +60,7 @@ type Streams struct {
 func Main(args []string, s Streams, extra ...Extra) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	return Run(ctx, args, s, extra...)
 }
 
