@@ -12,6 +12,7 @@ import (
 
 	"seimon/internal/audit"
 	"seimon/internal/authn"
+	"seimon/internal/desk/portal"
 	"seimon/internal/directory"
 	"seimon/internal/factor"
 	"seimon/internal/jobs"
@@ -161,7 +162,7 @@ func (h *House) keepers() (err error) {
 	h.People = directory.New(h.DB)
 	h.Sessions = session.New(session.Config{
 		Idle: time.Duration(h.Config.Session.Idle), Absolute: time.Duration(h.Config.Session.Absolute),
-		PerAccount: h.Config.Session.PerAccount, Tell: h.tells,
+		PerAccount: h.Config.Session.PerAccount, Tell: h.tells, Cut: h.cut,
 	}, h.Jobs)
 	h.Throttle = throttle.New(throttle.Limits{})
 	h.Bindings = factor.NewBindings(h.DB, h.Ring)
@@ -190,6 +191,25 @@ func (h *House) smtp() (mail.Transport, error) {
 		c.Password = authn.Secret(secret)
 	}
 	return mail.NewSMTP(c)
+}
+
+// cut ends what outlives sessions, such as offline access, when somebody is cut off:
+// after a changed password, a lost factor or a suspension. Signing out elsewhere
+// at one's own wish leaves it alone.
+func (h *House) cut(tx *store.Tx, account authn.AccountID, why string) error {
+	if why == portal.SignedOut {
+		return nil
+	}
+	for _, f := range h.Hall.Fronts() {
+		if x, ok := f.(interface {
+			EndAccount(tx *store.Tx, account authn.AccountID, client, why string) (int64, error)
+		}); ok {
+			if _, err := x.EndAccount(tx, account, "", why); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // tells names the fronts that must hear of the end of a session.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"seimon/internal/authn"
 	"seimon/internal/jobs"
 	"seimon/internal/lang"
 	"seimon/internal/store"
@@ -34,6 +35,10 @@ type Config struct {
 	// PerAccount bounds the sessions of one account at a time: the least recently
 	// used one ends when another is opened. 100 by default.
 	PerAccount int
+	// Cut is called when all sessions of an account end for a reason, in the same
+	// transaction: for what outlives sessions and must not outlive that reason, such as
+	// offline access. It may be nil.
+	Cut func(tx *store.Tx, account authn.AccountID, why string) error
 	// Tell chooses the fronts that hear when a session with a visit of theirs
 	// ends; nil means all of them.
 	Tell func(front string) bool

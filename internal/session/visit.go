@@ -116,7 +116,10 @@ func (k *Keeper) EndAll(tx *store.Tx, account authn.AccountID, why, except strin
 			return err
 		}
 	}
-	return nil
+	if k.cfg.Cut == nil {
+		return nil
+	}
+	return k.cfg.Cut(tx, account, why)
 }
 
 // Sweep removes at most limit sessions that are over by their limits, without

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"seimon/internal/authn"
 	"seimon/internal/jobs"
 	"seimon/internal/session"
 	"seimon/internal/store"
@@ -99,7 +101,11 @@ func TestAFailedEndHandsNothingOver(t *testing.T) {
 }
 
 func TestEndAllSparesOneSessionAndOtherAccounts(t *testing.T) {
-	r := newRoom(t, session.Config{})
+	var cut []string
+	r := newRoom(t, session.Config{Cut: func(_ *store.Tx, account authn.AccountID, why string) error {
+		cut = append(cut, string(account)+" "+why)
+		return nil
+	}})
 	_, a := r.open("a_1", "password")
 	mine, b := r.open("a_1", "password")
 	_, c := r.open("a_2", "password")
@@ -112,5 +118,8 @@ func TestEndAllSparesOneSessionAndOtherAccounts(t *testing.T) {
 	r.write(func(tx *store.Tx) error { return r.k.EndAll(tx, "a_1", "suspended", "") })
 	if r.find(b) != nil || r.find(c) == nil {
 		t.Error("EndAll ended the wrong sessions")
+	}
+	if got := strings.Join(cut, ", "); got != "a_1 password changed, a_1 suspended" {
+		t.Errorf("what outlives sessions was cut for %q", got)
 	}
 }

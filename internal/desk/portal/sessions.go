@@ -11,6 +11,9 @@ import (
 	"seimon/internal/store"
 )
 
+// SignedOut is the reason of sessions that their owner ended from the portal.
+const SignedOut = "portal"
+
 // sessionsPage is where the person is signed in, and which browsers they trust.
 type sessionsPage struct {
 	view
@@ -154,10 +157,10 @@ func (g *guest) endSession() error {
 			return err
 		}
 		found = true
-		if err := g.Sessions.End(tx, s.ID, "portal"); err != nil {
+		if err := g.Sessions.End(tx, s.ID, SignedOut); err != nil {
 			return err
 		}
-		e := g.event("session.ended", "", map[string]string{"why": "portal", "agent": s.Agent, "from": s.Address})
+		e := g.event("session.ended", "", map[string]string{"why": SignedOut, "agent": s.Agent, "from": s.Address})
 		e.Session = s.ID
 		return g.Audit.Append(tx, e)
 	})
@@ -173,10 +176,10 @@ func (g *guest) endSession() error {
 // endOthers signs out everywhere but here.
 func (g *guest) endOthers() error {
 	err := g.DB.Write(g.r.Context(), func(tx *store.Tx) error {
-		if err := g.Sessions.EndAll(tx, g.Account.ID, "portal", g.Session.ID); err != nil {
+		if err := g.Sessions.EndAll(tx, g.Account.ID, SignedOut, g.Session.ID); err != nil {
 			return err
 		}
-		return g.Audit.Append(tx, g.event("session.others.ended", "", map[string]string{"why": "portal"}))
+		return g.Audit.Append(tx, g.event("session.others.ended", "", map[string]string{"why": SignedOut}))
 	})
 	if err != nil {
 		return err
