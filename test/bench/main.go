@@ -59,7 +59,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	if b.quick {
-		b.span, b.crowd, b.sessions = 4*time.Second, 10_000, 500
+		b.span, b.crowd, b.sessions = 2*time.Second, 5_000, 300
 	}
 	var err error
 	if b.dir, err = os.MkdirTemp("", "seimon-bench-"); err != nil {
