@@ -183,14 +183,24 @@ func (b *postgresBackend) once(ctx context.Context, t transaction, try int) (_ *
 	tx := &Tx{Now: t.now(), ctx: ctx, run: ctx, conn: pgTx{raw}}
 	if err := tx.call(t.fn); err != nil {
 		// What fn made of the failure of a statement does not matter for trying again.
+		err = cancelled(ctx, err)
 		cause := errors.Join(err, tx.failed)
 		again := serialization(cause) || disconnected(tx.failed) ||
 			try == 0 && t.level == sql.LevelSerializable && IsUnique(cause)
 		return nil, again, err
 	}
 	// After a lost connection nobody knows whether the commit was done.
-	err = raw.Commit()
+	err = cancelled(ctx, raw.Commit())
 	return tx, serialization(err), err
+}
+
+// cancelled names the caller's own cancelling, which database/sql reports to
+// whichever statement comes next as a transaction that is over already.
+func cancelled(ctx context.Context, err error) error {
+	if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // migrationLock is the advisory lock that one migrating program holds.
