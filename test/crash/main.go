@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"seimon/test/campus"
@@ -27,7 +28,7 @@ type trial struct {
 const people = 600
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ok, err := run(ctx, os.Args[1:])
 	if err != nil {
@@ -89,16 +90,24 @@ func (t *trial) play(ctx context.Context) error {
 	for n := range t.kills {
 		// Each kill falls somewhere into its own share of the time.
 		share := length / time.Duration(t.kills)
-		time.Sleep(time.Until(begun.Add(time.Duration(n)*share + time.Duration(rand.Int64N(int64(share))))))
+		until(ctx, begun.Add(time.Duration(n)*share+time.Duration(rand.Int64N(int64(share)))))
 		if err := t.crash(ctx); err != nil {
 			crowd.stop()
 			return err
 		}
 	}
-	time.Sleep(time.Until(begun.Add(length)))
+	until(ctx, begun.Add(length))
 	crowd.stop()
 	fmt.Printf("%d kills in %v; %s\n", t.kills, time.Since(begun).Round(time.Second), t.ledger.summary())
 	return t.recall(ctx)
+}
+
+// until waits for a moment, or for the end of the trial.
+func until(ctx context.Context, at time.Time) {
+	select {
+	case <-time.After(time.Until(at)):
+	case <-ctx.Done():
+	}
 }
 
 // crash kills the program, starts it again, and tries at once what must not work twice.
