@@ -2,7 +2,7 @@
 // on a phone and at a desk, with a screen reader's eyes (axe) on every page.
 import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { code, demo, look, network, open, person, press, primary, says, service, sizes, text, type } from './browser.mjs';
+import { code, demo, look, network, open, person, press, primary, says, service, sizes, type } from './browser.mjs';
 
 const words = {
   ja: { next: '次へ', wrong: 'ユーザー名かパスワードがちがいます', signedIn: 'サインインしました', code: 'アプリに表示されている数字', eduroam: 'eduroam' },
@@ -154,15 +154,10 @@ for (const kind of ['chrome', 'firefox']) {
       });
     }
 
-    test('without script', async () => {
+    // Only Chromium can be told by this driver to run no script.
+    if (kind === 'chrome') test('without script', async () => {
       const context = await browser.createBrowserContext();
       const page = await context.newPage();
-      if (kind === 'firefox') {
-        // Firefox cannot be told by this driver; the page must not depend on it either way.
-        await page.close();
-        await context.close();
-        return;
-      }
       await page.setJavaScriptEnabled(false);
       await page.setViewport(sizes.phone);
       await network(page, 'home');
@@ -199,5 +194,4 @@ for (const kind of ['chrome', 'firefox']) {
 test('people of the demo are there', () => {
   person((p) => p.totp_secret);
   assert.ok(demo.people.length >= 190);
-  assert.ok(text);
 });
