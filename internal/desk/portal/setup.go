@@ -148,7 +148,7 @@ func (g *guest) setUp() error {
 	}
 	done, err := e.Finish(g.r.Context(), g.attempt(doc, now), factor.Answer{Form: g.r.PostForm})
 	if errors.Is(err, factor.ErrMore) {
-		return g.more(now, try)
+		return g.more(now)
 	}
 	if err == nil && again {
 		err = authn.NewFault("B2") // an uncounted answer is never a proof
@@ -175,12 +175,10 @@ func (g *guest) setUp() error {
 	return g.done("/portal/factors", "added")
 }
 
-// more goes on to the factor's next question: post, redirect, get.
-func (g *guest) more(now errand, try throttle.Try) error {
+// more goes on to the factor's next question: post, redirect, get. The count of
+// tries stays: a new code must not give new tries.
+func (g *guest) more(now errand) error {
 	if err := g.keep(now); err != nil {
-		return err
-	}
-	if err := g.DB.Write(g.r.Context(), func(tx *store.Tx) error { return g.Throttle.Succeed(tx, try) }); err != nil {
 		return err
 	}
 	return g.to(g.r.URL.Path)
