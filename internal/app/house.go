@@ -12,6 +12,7 @@ import (
 
 	"seimon/internal/audit"
 	"seimon/internal/authn"
+	"seimon/internal/card"
 	"seimon/internal/desk/portal"
 	"seimon/internal/directory"
 	"seimon/internal/factor"
@@ -56,6 +57,7 @@ type House struct {
 	Parties  *rp.Book
 	Throttle *throttle.Throttle
 	Bindings *factor.Bindings
+	Cards    *card.Book
 	Mail     *mail.Queue
 	Factors  factor.Set
 	Hall     *login.Hall
@@ -166,6 +168,7 @@ func (h *House) keepers() (err error) {
 	}, h.Jobs)
 	h.Throttle = throttle.New(throttle.Limits{})
 	h.Bindings = factor.NewBindings(h.DB, h.Ring)
+	h.Cards = card.NewBook()
 	h.Parties = rp.New(h.DB, h.Ring.MAC, checks()...)
 	transport := h.options.Transport
 	if transport == nil {

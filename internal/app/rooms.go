@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"seimon/internal/audit"
+	"seimon/internal/card"
 	"seimon/internal/desk"
 	"seimon/internal/desk/portal"
 	"seimon/internal/desk/welcome"
@@ -50,6 +51,7 @@ func plugs() []plug {
 		{words: password.Words, templates: password.Templates, factor: newPassword},
 		{words: totp.Words, templates: totp.Templates, factor: newTOTP},
 		{schema: mailcode.Schema, words: mailcode.Words, templates: mailcode.Templates, factor: newMailcode},
+		{schema: card.Schema},
 		{schema: oidc.Schema, words: oidc.Words, templates: oidc.Templates, check: oidc.Check, front: newOIDC},
 		{words: desk.Words, join: func(h *House) error { return desk.Templates(h.Site) }},
 		{schema: portal.Schema, words: portal.Words, check: portal.Check, front: newPortal, found: foundPortal},
