@@ -24,6 +24,11 @@ const (
 	FieldClock = "clock"
 )
 
+// NoteBack is the note in an attempt's Memory under which the caller keeps the
+// one-time code that a person brought back from a place outside the page, such as
+// the host that asks for certificates.
+const NoteBack = "back"
+
 // Factor is one kind of proof. It is safe for concurrent use.
 type Factor interface {
 	// Kind names the factor.
@@ -57,6 +62,21 @@ type Operator interface {
 type Action struct {
 	Name  string // stable name, for the log and the command line
 	Label string // message id
+}
+
+// Holder is a factor whose bindings are not all worth the same, such as a
+// certificate in a file and one on an IC card.
+type Holder interface {
+	// Holds tells what the active ones of the bindings are worth, each worth once.
+	Holds(bindings []Binding) []authn.Authenticator
+}
+
+// Identifier is a factor whose proof tells by itself who is proving, so that it may
+// come before a user name where the rules allow it.
+type Identifier interface {
+	// Identify judges an answer as Verify does, for an attempt without subject and
+	// bindings, and returns the account that the proof belongs to.
+	Identify(ctx context.Context, a Attempt, ans Answer) (authn.AccountID, Verified, error)
 }
 
 // Checker is a factor that can judge its own installation.
@@ -188,16 +208,32 @@ func (s Set) Operator(kind authn.Kind) Operator {
 	return o
 }
 
-// Authenticators lists what an account with these bindings could use now: one
-// entry per kind that has an active binding.
+// Identifier returns the factor of a kind when its proof tells who is proving, or nil.
+func (s Set) Identifier(kind authn.Kind) Identifier {
+	i, _ := s.Of(kind).(Identifier)
+	return i
+}
+
+// Authenticators lists what an account with these bindings could use now: for each
+// kind one entry, or one for each worth that its bindings have (Holder).
 func (s Set) Authenticators(bindings []Binding) []authn.Authenticator {
 	var out []authn.Authenticator
 	for _, f := range s {
-		for _, b := range bindings {
-			if b.Kind == f.Kind() && b.State == Active {
-				out = append(out, authn.Authenticator{Kind: f.Kind(), Traits: f.Traits()})
-				break
-			}
+		own := activeOf(bindings, f.Kind())
+		if h, ok := f.(Holder); ok {
+			out = append(out, h.Holds(own)...)
+		} else if len(own) > 0 {
+			out = append(out, authn.Authenticator{Kind: f.Kind(), Traits: f.Traits()})
+		}
+	}
+	return out
+}
+
+func activeOf(all []Binding, kind authn.Kind) []Binding {
+	var out []Binding
+	for _, b := range all {
+		if b.Kind == kind && b.State == Active {
+			out = append(out, b)
 		}
 	}
 	return out

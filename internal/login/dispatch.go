@@ -111,12 +111,15 @@ func (h *Hall) glance(ctx context.Context, id string, v visit) (t *transaction.T
 
 // show is GET of a transaction: the page of its present step.
 func (h *Hall) show(w http.ResponseWriter, r *http.Request) error {
-	way := authn.Kind(r.URL.Query().Get("way"))
+	way, back := authn.Kind(r.URL.Query().Get("way")), r.URL.Query().Get(factor.NoteBack)
 	v := seen(r)
 	var change func(*store.Tx, *transaction.Transaction) error
 	if way != "" {
 		change = func(_ *store.Tx, t *transaction.Transaction) error {
 			t.Way = way
+			if back != "" && len(back) <= maxTyped && h.factors.Of(way) != nil {
+				t.Notes(way)[factor.NoteBack] = back
+			}
 			return nil
 		}
 	} else if t, s, still, err := h.glance(r.Context(), r.PathValue("id"), v); err == nil && still {
@@ -128,6 +131,10 @@ func (h *Hall) show(w http.ResponseWriter, r *http.Request) error {
 	}
 	if end != nil {
 		return end.send(w, r)
+	}
+	if back != "" { // a code does not stay in the address
+		http.Redirect(w, r, h.path(t), http.StatusSeeOther)
+		return nil
 	}
 	return h.page(w, r, t, s, nil)
 }
@@ -161,7 +168,10 @@ func (h *Hall) answer(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch step {
 	case policy.StepIdentify:
-		return h.identify(w, r)
+		if !r.PostForm.Has("kind") {
+			return h.identify(w, r)
+		}
+		return h.prove(w, r, t, v)
 	case policy.StepProve:
 		return h.prove(w, r, t, v)
 	case policy.StepEnroll, policy.StepChange:

@@ -90,6 +90,9 @@ func (h *Hall) look(tx *store.Tx, t *transaction.Transaction, v visit) (*sight, 
 	s.ruling = s.doc.Rule(policy.Question{Service: t.Ask.Party, Groups: s.account.Groups, Zone: s.zone, Addr: v.client.Addr})
 	s.kase.Place = s.ruling.Place
 	s.kase.Requirement = s.ruling.Requirement.Stricter(t.Ask.Want)
+	for i, e := range s.kase.Evidence {
+		s.kase.Evidence[i].Traits = s.doc.Leads(s.first(t), e.Kind, e.Traits)
+	}
 	s.kase.Has = h.has(t, s)
 	if t.Subject.Account != "" {
 		if err := h.standing(tx, t, s); err != nil {
@@ -185,17 +188,31 @@ func (h *Hall) evidence(t *transaction.Transaction, s *sight) []authn.Evidence {
 	return out
 }
 
+// first asks the rules what may come before the password here.
+func (s *sight) first(t *transaction.Transaction) policy.FirstQuestion {
+	return policy.FirstQuestion{Service: t.Ask.Party, Zone: s.zone, Named: s.account.ID != "", Groups: s.account.Groups}
+}
+
 // has lists what may be asked. Before anything is proved every account, real or
-// not, has the same: the factors that may come first.
+// not, has the same: the factors that may come first, and, while nobody is named,
+// of these only the ones that tell who is proving.
 func (h *Hall) has(t *transaction.Transaction, s *sight) []authn.Authenticator {
+	q := s.first(t)
+	if len(s.kase.Evidence) > 0 {
+		out := h.factors.Authenticators(s.bindings)
+		for i, a := range out {
+			out[i].Traits = s.doc.Leads(q, a.Kind, a.Traits)
+		}
+		return out
+	}
+	q.Named = false
 	var out []authn.Authenticator
-	proved := len(s.kase.Evidence) > 0
 	for _, f := range h.factors {
-		have := slices.ContainsFunc(s.bindings, func(b factor.Binding) bool {
-			return b.Kind == f.Kind() && b.State == factor.Active
-		})
-		if f.Traits().First && !proved || proved && have {
-			out = append(out, authn.Authenticator{Kind: f.Kind(), Traits: f.Traits()})
+		a := authn.Authenticator{Kind: f.Kind(), Traits: f.Traits()}
+		offered := h.factors.Identifier(a.Kind) != nil && s.doc.Offers(q, a.Kind)
+		if offered || a.Traits.First && s.kase.Known {
+			a.Traits.First = true
+			out = append(out, a)
 		}
 	}
 	return out

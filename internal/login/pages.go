@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
-	"strings"
 
 	"seimon/internal/authn"
 	"seimon/internal/diagnosis"
 	"seimon/internal/factor"
 	"seimon/internal/lang"
+	"seimon/internal/login/page"
 	"seimon/internal/login/transaction"
 	"seimon/internal/policy"
 	"seimon/internal/rp"
@@ -18,52 +18,10 @@ import (
 
 func printer(r *http.Request) lang.Printer { return web.Lang(r) }
 
-// stepPage is what every page of a sign-in shows around its fields.
-type stepPage struct {
-	Action   string // where the form goes
-	Pass     string
-	Kind     authn.Kind
-	Title    string // message id of the heading
-	Button   string // message id of the primary button
-	Template string // of the factor's fields
-	After    string // template below the primary button
-	Data     any
-	Problem  *diagnosis.Advice
-	Hints    []string // what looks wrong in the user name, from its text alone
-	Support  string
-	Ways     []way
-	Trust    string // length of trust in words; empty when this browser may not be trusted
-	Auto     bool
-	Again    bool // what is wrong can be mended right now, and then tried again
-	Who      string
-	Service  string
-
-	// Of single steps.
-	UserName  string
-	Agreement []string // paragraphs
-	Version   string
-	Items     []consentItem
-}
-
-// way is another factor that would do.
-type way struct {
-	Kind authn.Kind
-	Path string
-}
-
-// consentItem is one attribute that a service asks for.
-type consentItem struct {
-	Attribute string
-	Name      string
-	Values    []string
-	Required  bool
-	Chosen    bool
-}
-
 // page shows the present step of a transaction, with what went wrong if anything did.
 func (h *Hall) page(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, s *sight, fault *authn.Fault) error {
 	r = web.Prefer(r, t.Ask.Lang)
-	p := &stepPage{
+	p := &page.Step{
 		Action: h.path(t), Pass: h.shelf.Pass(t, s.verdict.Step), Support: t.Support,
 		Who: t.Typed, Service: s.party.Name(printer(r).Tag()),
 	}
@@ -83,8 +41,13 @@ func (h *Hall) page(w http.ResponseWriter, r *http.Request, t *transaction.Trans
 	var err error
 	switch s.verdict.Step {
 	case policy.StepIdentify:
-		p.UserName = t.Ask.Hint
+		p.UserName, p.Ways = t.Ask.Hint, h.ways(t, s, "")
 		view.Template, view.Title = "login.identify", "login.identify.title"
+		if slices.Contains(s.verdict.Kinds, t.Way) {
+			view.Template, view.Title = "login.prove", ""
+			err = h.provePage(r, t, s, p)
+			p.Ways = append(p.Ways, page.Way{Kind: policy.Password, Path: h.path(t) + "?way=" + string(policy.Password)})
+		}
 	case policy.StepProve:
 		view.Template = "login.prove"
 		err = h.provePage(r, t, s, p)
@@ -93,10 +56,10 @@ func (h *Hall) page(w http.ResponseWriter, r *http.Request, t *transaction.Trans
 		err = h.enrollPage(r, t, s, p)
 	case policy.StepAgree:
 		view.Template, view.Title = "login.agree", "login.agree.title"
-		p.Version, p.Agreement = agreement(s.doc, printer(r).Tag())
+		p.Version, p.Agreement = page.Agreement(s.doc, printer(r).Tag())
 	case policy.StepConsent:
 		view.Template, view.Title = "login.consent", "login.consent.title"
-		p.Items = items(printer(r), s.released)
+		p.Items = page.Items(printer(r), s.released)
 	default:
 		return h.denied(w, r, t, s)
 	}
@@ -113,13 +76,15 @@ func (h *Hall) page(w http.ResponseWriter, r *http.Request, t *transaction.Trans
 }
 
 // pick chooses the factor to show: what the person picked, then what they used
-// last, then the first that would do.
+// last, then the first that would do. Before anything is proved nothing that the
+// account did counts: a name that nobody has is asked the same.
 func pick(t *transaction.Transaction, s *sight) authn.Kind {
 	kinds := s.verdict.Kinds
-	for _, k := range []authn.Kind{t.Way, s.account.LastFactor} {
-		if slices.Contains(kinds, k) {
-			return k
-		}
+	if slices.Contains(kinds, t.Way) {
+		return t.Way
+	}
+	if len(s.kase.Evidence) > 0 && slices.Contains(kinds, s.account.LastFactor) {
+		return s.account.LastFactor
 	}
 	if len(kinds) == 0 {
 		return ""
@@ -127,7 +92,7 @@ func pick(t *transaction.Transaction, s *sight) authn.Kind {
 	return kinds[0]
 }
 
-func (h *Hall) provePage(r *http.Request, t *transaction.Transaction, s *sight, p *stepPage) error {
+func (h *Hall) provePage(r *http.Request, t *transaction.Transaction, s *sight, p *page.Step) error {
 	p.Kind = pick(t, s)
 	p.Ways = h.ways(t, s, p.Kind)
 	if s.kase.Requirement.TrustedBrowser && len(s.kase.Evidence) > 0 && s.kase.Requirement.SecondStep() {
@@ -142,7 +107,7 @@ func (h *Hall) provePage(r *http.Request, t *transaction.Transaction, s *sight, 
 	return h.frame(r, t, p, prompt)
 }
 
-func (h *Hall) enrollPage(r *http.Request, t *transaction.Transaction, s *sight, p *stepPage) error {
+func (h *Hall) enrollPage(r *http.Request, t *transaction.Transaction, s *sight, p *page.Step) error {
 	p.Kind = pick(t, s)
 	if s.verdict.Step == policy.StepChange {
 		p.Kind = t.MustChange
@@ -164,17 +129,17 @@ func (h *Hall) enrollPage(r *http.Request, t *transaction.Transaction, s *sight,
 	return h.frame(r, t, p, prompt)
 }
 
-func (h *Hall) ways(t *transaction.Transaction, s *sight, shown authn.Kind) []way {
-	var out []way
+func (h *Hall) ways(t *transaction.Transaction, s *sight, shown authn.Kind) []page.Way {
+	var out []page.Way
 	for _, k := range another(s.verdict.Kinds, shown) {
-		out = append(out, way{Kind: k, Path: h.path(t) + "?way=" + string(k)})
+		out = append(out, page.Way{Kind: k, Path: h.path(t) + "?way=" + string(k)})
 	}
 	return out
 }
 
 // frame puts a factor's fields into the page and keeps the factor's notes.
-func (h *Hall) frame(r *http.Request, t *transaction.Transaction, p *stepPage, prompt factor.Prompt) error {
-	p.Title, p.Button, p.Auto = prompt.Title, prompt.Button, prompt.Auto
+func (h *Hall) frame(r *http.Request, t *transaction.Transaction, p *page.Step, prompt factor.Prompt) error {
+	p.Title, p.Button, p.Auto = prompt.Title, prompt.Button, prompt.Auto && p.Problem == nil
 	p.Template, p.After, p.Data = prompt.Template, prompt.After, prompt.Data
 	return h.keepNotes(r.Context(), t)
 }
@@ -185,7 +150,7 @@ func (h *Hall) denied(w http.ResponseWriter, r *http.Request, t *transaction.Tra
 	return h.site.Render(w, r, web.View{
 		Template: "login.denied", Title: "login.denied.title", Status: http.StatusForbidden, Support: t.Support,
 		Party: Badge(s.party, printer(r).Tag()), FormAction: t.Ask.Origins, Focus: true,
-		Data: &stepPage{
+		Data: &page.Step{
 			Action: h.path(t), Pass: h.shelf.Pass(t, s.verdict.Step), Problem: a, Support: t.Support,
 			Again: fault.Code.Family()[0] == 'Z' || fault.Code == "T5",
 			Who:   t.Subject.UserName, Service: s.party.Name(printer(r).Tag()),
@@ -206,26 +171,6 @@ func (h *Hall) advice(r *http.Request, s *sight, f *authn.Fault) *diagnosis.Advi
 		},
 	})
 	return &a
-}
-
-func items(p lang.Printer, r rp.Released) []consentItem {
-	var out []consentItem
-	for _, i := range r.Items {
-		name := i.Attribute
-		if id := "rp.attribute." + i.Attribute; p.Has(id) {
-			name = p.T(id)
-		}
-		out = append(out, consentItem{i.Attribute, name, i.Values, i.Required, i.Chosen})
-	}
-	return out
-}
-
-func agreement(doc *policy.Document, tag lang.Tag) (version string, paragraphs []string) {
-	version, ja, en := doc.Agreement()
-	if tag == lang.JA {
-		en = ja
-	}
-	return version, strings.Split(strings.TrimSpace(en), "\n\n")
 }
 
 // Badge is how a page shows the service that the person is going to.

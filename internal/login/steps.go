@@ -53,7 +53,8 @@ func (h *Hall) prove(w http.ResponseWriter, r *http.Request, t *transaction.Tran
 	}
 	kind := authn.Kind(r.PostForm.Get("kind"))
 	f := h.factors.Of(kind)
-	if f == nil || s.verdict.Step != policy.StepProve || !slices.Contains(s.verdict.Kinds, kind) {
+	asked := s.verdict.Step == policy.StepProve || s.verdict.Step == policy.StepIdentify
+	if f == nil || !asked || !slices.Contains(s.verdict.Kinds, kind) {
 		http.Redirect(w, r, h.path(t), http.StatusSeeOther)
 		return nil
 	}
@@ -65,7 +66,7 @@ func (h *Hall) prove(w http.ResponseWriter, r *http.Request, t *transaction.Tran
 			return h.refused(w, r, t, s, err)
 		}
 	}
-	verified, err := f.Verify(r.Context(), at, factor.Answer{Form: r.PostForm})
+	account, verified, err := h.judge(r, s, f, at)
 	if errors.Is(err, factor.ErrMore) {
 		return h.more(w, r, t, kind)
 	}
@@ -83,6 +84,9 @@ func (h *Hall) prove(w http.ResponseWriter, r *http.Request, t *transaction.Tran
 		if err := h.throttle.Succeed(tx, try); err != nil {
 			return err
 		}
+		if err := h.named(tx, t, account); err != nil {
+			return err
+		}
 		t.Prove(verified.Evidence)
 		delete(t.Memory, kind)
 		t.Trust = t.Trust || trust
@@ -96,6 +100,27 @@ func (h *Hall) prove(w http.ResponseWriter, r *http.Request, t *transaction.Tran
 	if authn.AsFault(err) != nil {
 		return h.refused(w, r, t, s, err)
 	}
+	return err
+}
+
+// judge lets the factor judge the answer. While nobody is named it also finds the
+// account that the proof belongs to.
+func (h *Hall) judge(r *http.Request, s *sight, f factor.Factor, at factor.Attempt) (authn.AccountID, factor.Verified, error) {
+	ans := factor.Answer{Form: r.PostForm}
+	if s.verdict.Step == policy.StepIdentify {
+		return h.factors.Identifier(f.Kind()).Identify(r.Context(), at, ans)
+	}
+	verified, err := f.Verify(r.Context(), at, ans)
+	return "", verified, err
+}
+
+// named makes the account that a proof belongs to the subject of the transaction.
+func (h *Hall) named(tx *store.Tx, t *transaction.Transaction, id authn.AccountID) error {
+	if id == "" {
+		return nil
+	}
+	account, _, err := h.people.ByID(tx, id)
+	t.Typed, t.Subject = account.UserName, authn.Subject{Person: account.Person, Account: id, UserName: account.UserName}
 	return err
 }
 
@@ -135,7 +160,9 @@ func (h *Hall) refused(w http.ResponseWriter, r *http.Request, t *transaction.Tr
 // what was typed, so that it locks exactly as a known one does.
 func (h *Hall) try(t *transaction.Transaction, s *sight, kind authn.Kind) throttle.Try {
 	who := string(t.Subject.Account)
-	if who == "" {
+	if who == "" && t.Typed == "" {
+		who = "browser:" + t.Browser // a proof before any name: nobody else's tries count
+	} else if who == "" {
 		who = "name:" + hexed(h.ring.MAC("login.name", []byte(directory.Key(t.Typed))))
 	}
 	return throttle.Try{Who: who, Factor: kind, Source: s.visit.client.Addr, Known: s.known}

@@ -15,5 +15,8 @@ func (d *Document) Check(known func(service string) bool) error {
 	for _, rule := range d.rules {
 		check(rule.Service, rule.serviceLine)
 	}
+	for _, service := range d.cert.Services {
+		check(service, d.cert.servicesLine)
+	}
 	return r.err()
 }

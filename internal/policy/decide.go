@@ -14,7 +14,7 @@ type Step string
 
 // The steps, in the order in which a sign-in meets them.
 const (
-	StepIdentify Step = "identify" // ask who is signing in
+	StepIdentify Step = "identify" // ask who is signing in, or for one of Verdict.Kinds
 	StepProve    Step = "prove"    // ask for one of Verdict.Kinds
 	StepEnroll   Step = "enroll"   // let the person register one of Verdict.Kinds
 	StepChange   Step = "change"   // the authenticator of kind Verdict.Kinds[0] must be changed
@@ -74,7 +74,8 @@ type Case struct {
 	Passive bool           `json:"passive,omitempty"`
 }
 
-// Verdict is what to do next. Cause is set when the step is denied or enroll. Why names what was missing, one item per word
+// Verdict is what to do next. Kinds of the step identify are what may be shown in
+// place of a user name. Cause is set when the step is denied or enroll. Why names what was missing, one item per word
 // group ("need classes 2 of 1", "stale password 3600s"), for replay and the desk.
 type Verdict struct {
 	Step  Step         `json:"step"`
@@ -113,7 +114,7 @@ func Met(r authn.Requirement, evidence []authn.Evidence, trusted bool, now time.
 
 func (c Case) decide() Verdict {
 	if !c.Known {
-		return Verdict{Step: StepIdentify, Why: []string{"need user_name"}}
+		return Verdict{Step: StepIdentify, Kinds: c.naming(), Why: []string{"need user_name"}}
 	}
 	why := missing(c.Requirement, c.Evidence, c.TrustedBrowser, c.Now)
 	if slices.Contains(why, needFirst) {
@@ -134,6 +135,18 @@ func (c Case) decide() Verdict {
 		return Verdict{Step: StepConsent, Why: []string{"need consent"}}
 	}
 	return Verdict{Step: StepDone}
+}
+
+// naming lists the first factors that may tell by themselves who is signing in;
+// whoever fills the case puts only such kinds there before a name is known.
+func (c Case) naming() []authn.Kind {
+	var kinds []authn.Kind
+	for _, a := range c.Has {
+		if a.Kind != Password && a.Traits.First && !a.Traits.RecoveryOnly && a.Traits.Class != 0 && !slices.Contains(kinds, a.Kind) {
+			kinds = append(kinds, a.Kind)
+		}
+	}
+	return kinds
 }
 
 // firstKinds lists the first factors of the account, the password before the

@@ -102,12 +102,17 @@ func (d *Document) facts(thing string) map[string]string {
 
 func (d *Document) settingFacts(out map[string]string) {
 	out["trusted_browser.days"] = strconv.Itoa(int(d.trust / (24 * time.Hour)))
-	for _, kind := range []authn.Kind{Password, "totp", "mailcode"} {
+	for _, kind := range []authn.Kind{Password, "totp", "mailcode", ClientCert} {
 		for name, value := range d.Settings(kind) {
 			out[string(kind)+"."+name] = value
 		}
 	}
 	out["mailcode.lifetime"] = brief(d.mailcode.Lifetime)
+	for name, words := range map[string][]string{"services": d.cert.Services, "zones": d.cert.Zones, "groups": d.cert.Groups} {
+		if len(words) > 0 {
+			out["clientcert.first_"+name] = sorted(words)
+		}
+	}
 	if d.agreement.Version != "" {
 		out["agreement.version"] = d.agreement.Version
 		out["agreement.text"] = sumOf([]byte(d.agreement.Texts["ja"] + "\x00" + d.agreement.Texts["en"]))[:12]

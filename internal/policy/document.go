@@ -29,6 +29,7 @@ type Document struct {
 	password  passwordSettings
 	totp      totpSettings
 	mailcode  mailcodeSettings
+	cert      certSettings
 }
 
 // Group is a set of accounts that rules and services may name, with its name in each language.
@@ -144,7 +145,7 @@ func (d *Document) UsesZones() bool {
 		return true
 	}
 	return slices.ContainsFunc(d.rules, func(r Rule) bool { return len(r.Zones) > 0 }) ||
-		slices.ContainsFunc(d.enrolment, func(e EnrolmentRule) bool { return len(e.Zones) > 0 })
+		slices.ContainsFunc(d.enrolment, func(e EnrolmentRule) bool { return len(e.Zones) > 0 }) || len(d.cert.Zones) > 0
 }
 
 // Agreement gives the version of the agreement that people must accept and its
@@ -158,13 +159,20 @@ func (d *Document) TrustFor() time.Duration { return d.trust }
 
 // Settings are the document's settings for one kind of factor, as the factor
 // room reads them: password "minimum" and "alone" (characters), totp "devices"
-// and "lastWins", mailcode "lifetime" (a Go duration).
+// and "lastWins", mailcode "lifetime" (a Go duration), clientcert "cut_off" (RFC
+// 3339), "first" and "first_card".
 func (d *Document) Settings(kind authn.Kind) map[string]string {
 	switch kind {
 	case Password:
 		return map[string]string{"minimum": strconv.Itoa(d.password.Minimum), "alone": strconv.Itoa(d.password.Alone)}
 	case "totp":
 		return map[string]string{"devices": strconv.Itoa(d.totp.Devices), "lastWins": strconv.FormatBool(d.totp.LastWins)}
+	case ClientCert:
+		out := map[string]string{"first": strconv.FormatBool(d.cert.First), "first_card": strconv.FormatBool(d.cert.CardOnly)}
+		if !d.cert.CutOff.IsZero() {
+			out["cut_off"] = d.cert.CutOff.Format(time.RFC3339)
+		}
+		return out
 	case "mailcode":
 		return map[string]string{"lifetime": d.mailcode.Lifetime.String()}
 	}

@@ -87,6 +87,7 @@ func (b *builder) document(t *table) {
 	b.readServices(t.table("service"))
 	b.readRules(t.tables("rule"))
 	b.readEnrolment(t.table("enrolment"))
+	b.readCertificates(t.table("clientcert"))
 	b.readSettings(t)
 	t.end()
 }

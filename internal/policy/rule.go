@@ -202,7 +202,8 @@ func (d *Document) Enrolment(q EnrolQuestion) bool {
 			continue
 		}
 		classes |= e.Traits.Class
-		first = first || e.Traits.First && e.Traits.Class != 0
+		// A proof of two classes, such as an IC card, needs no password beside it.
+		first = first || e.Traits.First && e.Traits.Class != 0 || e.Traits.Class.Count() >= 2
 	}
 	if !first {
 		return false

@@ -1,0 +1,80 @@
+// Package page is what the pages of a sign-in show: the frame around a step, the
+// other ways, the agreement and what a service would be told.
+//
+// It owns these shapes and how they are put into words. It does not own which step
+// comes next or what a factor asks (login), nor the templates (login/templates).
+package page
+
+import (
+	"strings"
+
+	"seimon/internal/authn"
+	"seimon/internal/diagnosis"
+	"seimon/internal/lang"
+	"seimon/internal/policy"
+	"seimon/internal/rp"
+)
+
+// Step is what every page of a sign-in shows around its fields.
+type Step struct {
+	Action   string // where the form goes
+	Pass     string
+	Kind     authn.Kind
+	Title    string // message id of the heading
+	Button   string // message id of the primary button
+	Template string // of the factor's fields
+	After    string // template below the primary button
+	Data     any
+	Problem  *diagnosis.Advice
+	Hints    []string // what looks wrong in the user name, from its text alone
+	Support  string
+	Ways     []Way
+	Trust    string // length of trust in words; empty when this browser may not be trusted
+	Auto     bool
+	Again    bool // what is wrong can be mended right now, and then tried again
+	Who      string
+	Service  string
+
+	// Of single steps.
+	UserName  string
+	Agreement []string // paragraphs
+	Version   string
+	Items     []Item
+}
+
+// Way is another factor that would do.
+type Way struct {
+	Kind authn.Kind
+	Path string
+}
+
+// Item is one attribute that a service asks for.
+type Item struct {
+	Attribute string
+	Name      string
+	Values    []string
+	Required  bool
+	Chosen    bool
+}
+
+// Items names what a service would be told.
+func Items(p lang.Printer, r rp.Released) []Item {
+	var out []Item
+	for _, i := range r.Items {
+		name := i.Attribute
+		if id := "rp.attribute." + i.Attribute; p.Has(id) {
+			name = p.T(id)
+		}
+		out = append(out, Item{i.Attribute, name, i.Values, i.Required, i.Chosen})
+	}
+	return out
+}
+
+// Agreement gives the version of the agreement and its paragraphs in a language.
+func Agreement(doc *policy.Document, tag lang.Tag) (version string, paragraphs []string) {
+	version, ja, text := doc.Agreement()
+	if tag == lang.JA {
+		text = ja
+	}
+	return version, strings.Split(strings.TrimSpace(text), "\n\n")
+}
