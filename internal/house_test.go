@@ -18,7 +18,7 @@ import (
 var floors = map[string]int{
 	"store": 1, "authn": 1, "lang": 1,
 	"policy": 2, "throttle": 2, "audit": 2, "mail": 2, "jobs": 2, "keyring": 2, "web": 2,
-	"directory": 3, "session": 3, "rp": 3, "diagnosis": 3,
+	"directory": 3, "session": 3, "rp": 3, "diagnosis": 3, "ca": 3,
 	"factor": 4, "card": 4, "login": 5, "front": 6, "desk": 6, "app": 7,
 }
 
