@@ -241,6 +241,7 @@ func TestLint(t *testing.T) {
 		"thirty days":         {all + "[trusted_browser]\ndays = 30\n", ""},
 		"mail life":           {all + "[mailcode]\nlifetime = \"11m\"\n", "mailcode.lifetime:4"},
 		"mail life, the seed": {all + "[mailcode]\nlifetime = \"24h\"\n", "mailcode.lifetime:4"},
+		"server-made keys":    {all + "[clientcert]\nserver_made = true\n", "clientcert.server_made:4"},
 		"last wins":           {all + "[totp]\nlast_wins = true\n", "totp.last_wins:4"},
 		"no default":          {campus + "[[rule]]\nzones = [\"lan\"]\nclasses = 2\n", "rule.no-default:0"},
 		"zones unused":        {campus + all, "zone.no-effect:1"},

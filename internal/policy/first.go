@@ -18,9 +18,13 @@ type certSettings struct {
 	Services []string // empty: all
 	Zones    []string
 	Groups   []string
-	Line     int
+	// Devices is how many certificates of one account may be valid at once.
+	Devices int
+	// ServerMade lets the server make a key for somebody whose browser cannot.
+	ServerMade bool
+	Line       int
 
-	servicesLine int
+	servicesLine, serverMadeLine int
 }
 
 // FirstQuestion asks whether a proof may come before the password here.
@@ -54,6 +58,7 @@ func (d *Document) Leads(q FirstQuestion, kind authn.Kind, t authn.Traits) authn
 
 // readCertificates reads the table clientcert. It comes after zones and groups.
 func (b *builder) readCertificates(t *table) {
+	b.d.cert.Devices = 5
 	if t == nil {
 		return
 	}
@@ -63,6 +68,7 @@ func (b *builder) readCertificates(t *table) {
 	c := certSettings{
 		CutOff: t.day("cut_off"), First: t.flag("first"), CardOnly: t.flag("first_card"),
 		Services: texts(services), Zones: texts(zones), Groups: texts(groups),
+		Devices: t.number("devices", 5, 1, 50), ServerMade: t.flag("server_made"), serverMadeLine: t.line("server_made"),
 		Line: t.here(), servicesLine: t.line("first_services"),
 	}
 	for _, key := range []string{"first_card", "first_services", "first_zones", "first_groups"} {

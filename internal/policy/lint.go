@@ -189,6 +189,9 @@ func (l *linter) lintSettings() {
 	if d.totp.LastWins {
 		l.add("totp.last_wins", d.totp.Line)
 	}
+	if d.cert.ServerMade {
+		l.add("clientcert.server_made", d.cert.serverMadeLine)
+	}
 	alone := slices.ContainsFunc(d.rules, func(r Rule) bool { return !r.Requirement.SecondStep() })
 	if alone && d.password.Alone < singleFactor {
 		l.add("password.alone", d.password.Line, "alone", strconv.Itoa(d.password.Alone))

@@ -188,6 +188,9 @@ alone = 16
 [totp]
 devices = 1
 last_wins = true
+[clientcert]
+devices = 3
+server_made = true
 [mailcode]
 lifetime = "24h"
 `
@@ -311,10 +314,11 @@ func TestEnrolment(t *testing.T) {
 func TestSettings(t *testing.T) {
 	d := parse(t, full)
 	for kind, want := range map[authn.Kind]string{
-		"password": "map[alone:16 minimum:8]",
-		"totp":     "map[devices:1 lastWins:true]",
-		"mailcode": "map[lifetime:24h0m0s]",
-		"matrix":   "map[]",
+		"password":   "map[alone:16 minimum:8]",
+		"totp":       "map[devices:1 lastWins:true]",
+		"clientcert": "map[devices:3 first:false first_card:false serverMade:true]",
+		"mailcode":   "map[lifetime:24h0m0s]",
+		"matrix":     "map[]",
 	} {
 		if got := fmt.Sprint(d.Settings(kind)); got != want {
 			t.Errorf("%s: %s", kind, got)
