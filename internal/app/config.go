@@ -42,6 +42,8 @@ type Config struct {
 	Metrics    MetricsConfig    `toml:"metrics"`
 	Outage     OutageConfig     `toml:"outage"`
 
+	Certificates CertificatesConfig `toml:"certificates"`
+
 	file  string
 	lines map[string]int
 }

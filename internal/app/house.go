@@ -12,6 +12,7 @@ import (
 
 	"seimon/internal/audit"
 	"seimon/internal/authn"
+	"seimon/internal/ca"
 	"seimon/internal/card"
 	"seimon/internal/desk/portal"
 	"seimon/internal/directory"
@@ -55,6 +56,7 @@ type House struct {
 	People   *directory.Directory
 	Sessions *session.Keeper
 	Parties  *rp.Book
+	CA       *ca.Authority
 	Throttle *throttle.Throttle
 	Bindings *factor.Bindings
 	Cards    *card.Book
@@ -62,6 +64,9 @@ type House struct {
 	Factors  factor.Set
 	Hall     *login.Hall
 	Exit     *signout.Exit
+
+	// OnIssue and OnRevoke are what other rooms hang on certificates, in order.
+	OnIssue, OnRevoke []ca.Hook
 
 	options Options
 	sweeps  []func(*store.Tx) error
@@ -80,7 +85,7 @@ func Open(ctx context.Context, c *Config, o Options) (*House, error) {
 	if err := h.foundation(ctx); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
-	for _, step := range []func() error{h.keepers, h.frame, h.plugIn} {
+	for _, step := range []func() error{h.keepers, func() error { return h.issuers(ctx) }, h.frame, h.plugIn} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, h.Close())
 		}

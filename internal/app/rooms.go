@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"seimon/internal/audit"
+	"seimon/internal/ca"
 	"seimon/internal/card"
 	"seimon/internal/desk"
 	"seimon/internal/desk/portal"
@@ -130,7 +131,7 @@ func (h *House) loops(address string) bool {
 func schemas() []store.Schema {
 	out := []store.Schema{
 		policy.Schema(), throttle.Schema(), audit.Schema(), mail.Schema(), jobs.Schema(), keyring.Schema(),
-		directory.Schema(), session.Schema(), rp.Schema(), factor.Schema(), login.Schema(),
+		directory.Schema(), session.Schema(), rp.Schema(), ca.Schema(), factor.Schema(), login.Schema(),
 	}
 	for _, p := range plugs() {
 		if p.schema != nil {
