@@ -21,13 +21,16 @@ func (s *Site) secure(h http.Header, id string) {
 }
 
 // securePage sets what a page carries on top. images and targets are extra sources
-// of pictures and extra destinations of forms.
-func securePage(h http.Header, images, targets []string) {
+// of pictures and extra destinations of forms; asks lets scripts ask this site.
+func securePage(h http.Header, images, targets []string, asks bool) {
 	policy := []string{
 		"default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'",
 		"script-src 'self'", "style-src 'self'", "require-trusted-types-for 'script'",
 		"img-src " + strings.Join(append([]string{"'self'"}, images...), " "),
 		"form-action " + strings.Join(append([]string{"'self'"}, targets...), " "),
+	}
+	if asks {
+		policy = append(policy, "connect-src 'self'")
 	}
 	h.Set("Content-Security-Policy", strings.Join(policy, "; "))
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")

@@ -103,3 +103,18 @@ func FuzzSources(f *testing.F) {
 		}
 	})
 }
+
+func TestOnlyAPageWhoseScriptAsksMayAsk(t *testing.T) {
+	s, _ := testSite(t, nil)
+	add(t, s, `{{define "a.page"}}<p>x</p>{{end}}`)
+	for path, asks := range map[string]bool{"/asks": true, "/silent": false} {
+		s.Page("GET "+path, func(w http.ResponseWriter, r *http.Request) error {
+			return s.Render(w, r, View{Template: "a.page", Title: "web.notice", Asks: asks})
+		})
+	}
+	for path, asks := range map[string]bool{"/asks": true, "/silent": false} {
+		if got := strings.Contains(ask(s, "GET", path).Header().Get("Content-Security-Policy"), "connect-src 'self'"); got != asks {
+			t.Errorf("%s: may ask: %v", path, got)
+		}
+	}
+}

@@ -25,6 +25,7 @@ type View struct {
 	Nav        []Link   // places of a desk; not shown with Focus
 	FormAction []string // addresses beyond this site where a form of this page may end, redirects included
 	Script     []string // names of further scripts
+	Asks       bool     // a script of this page asks the site for more
 	Again      string   // path and query that show this page again with GET; "" is the request's own
 }
 
@@ -106,7 +107,7 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, p page) error {
 		Note(r, "support", p.Support)
 	}
 	h := w.Header()
-	securePage(h, images, sources(p.FormAction))
+	securePage(h, images, sources(p.FormAction), p.Asks)
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", string(tag))
 	w.WriteHeader(max(p.Status, http.StatusOK))

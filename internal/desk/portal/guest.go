@@ -5,7 +5,7 @@ import (
 	"encoding/base64"
 	"maps"
 	"net/http"
-	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,12 +29,11 @@ type view struct {
 // place is one entry of the menu.
 type place struct{ path, words string }
 
-func places() []place {
-	return []place{
-		{"/portal", "portal.start"}, {"/portal/factors", "portal.factors"}, {"/portal/sessions", "portal.sessions"},
-		{"/portal/history", "portal.history"}, {"/portal/consents", "portal.consents"}, {"/portal/settings", "portal.settings"},
-		{"/portal/zone", "portal.zone"},
-	}
+func (p *Portal) places() []place {
+	return slices.Concat([]place{{"/portal", "portal.start"}, {"/portal/factors", "portal.factors"}}, p.more, []place{
+		{"/portal/sessions", "portal.sessions"}, {"/portal/history", "portal.history"}, {"/portal/consents", "portal.consents"},
+		{"/portal/settings", "portal.settings"}, {"/portal/zone", "portal.zone"},
+	})
 }
 
 // show renders a page of the portal: room is the template, and its words' prefix.
@@ -43,12 +42,14 @@ func (g *guest) show(room string, data any) error {
 }
 
 func (g *guest) showAt(status int, room string, data any) error {
+	return g.render(web.View{Template: room, Title: room + ".title", Data: data, Status: status})
+}
+
+// render puts a page into the portal's frame.
+func (g *guest) render(v web.View) error {
 	p := g.p()
-	v := web.View{
-		Template: room, Title: room + ".title", Data: data, Status: status, Who: g.Account.UserName,
-		WhoAction: &web.Action{Label: p.T("portal.signout"), URL: "/signout"},
-	}
-	for _, at := range places() {
+	v.Who, v.WhoAction = g.Account.UserName, &web.Action{Label: p.T("portal.signout"), URL: "/signout"}
+	for _, at := range g.places() {
 		v.Nav = append(v.Nav, web.Link{Label: p.T(at.words + ".nav"), URL: at.path, Here: at.path == g.here})
 	}
 	if g.r.Method != http.MethodGet {
@@ -79,18 +80,16 @@ func (g *guest) mark(word string) string {
 
 // done leads to a page that says what was done: post, redirect, get.
 func (g *guest) done(to, word string) error {
-	q := url.Values{"done": {word + "." + g.mark(word)}}
-	http.Redirect(g.w, g.r, to+"?"+q.Encode(), http.StatusSeeOther)
-	return nil
+	return g.Leave(desk.Visit{Visitor: g.Visitor, W: g.w, R: g.r}, to, "portal.done."+word)
 }
 
 func (g *guest) justDone() string {
-	word, mark, _ := strings.Cut(g.r.URL.Query().Get("done"), ".")
-	id := "portal.done." + word
-	if !hmac.Equal([]byte(mark), []byte(g.mark(word))) || !g.p().Has(id) {
+	done := g.r.URL.Query().Get("done")
+	at := strings.LastIndexByte(done, '.')
+	if at < 0 || !hmac.Equal([]byte(done[at+1:]), []byte(g.mark(done[:at]))) || !g.p().Has(done[:at]) {
 		return ""
 	}
-	return g.p().T(id)
+	return g.p().T(done[:at])
 }
 
 // to leads to a page.

@@ -67,6 +67,7 @@ type Rooms struct {
 type Portal struct {
 	Rooms
 	teller desk.Teller
+	more   []place // what other desks put into the menu
 }
 
 // New makes the portal; the hall mounts it.

@@ -67,7 +67,7 @@ func (g *guest) setLanguage() error {
 	if err != nil {
 		return err
 	}
-	q := url.Values{"lang": {string(tag)}, "done": {"language." + g.mark("language")}}
+	q := url.Values{"lang": {string(tag)}, "done": {"portal.done.language." + g.mark("portal.done.language")}}
 	return g.to("/portal/settings?" + q.Encode())
 }
 
