@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"testing"
 )
+
 func pinBlock(s string) []byte { return append([]byte(s), bytes.Repeat([]byte{0xff}, 8-len(s))...) }
 
 // send runs a command with chaining and GET RESPONSE, as a reader's driver would.
