@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"seimon/internal/app/demo/campus"
 	"seimon/internal/audit"
 	"seimon/internal/authn"
+	"seimon/internal/ca"
 	"seimon/internal/directory"
 	"seimon/internal/factor"
 	"seimon/internal/factor/password"
@@ -48,6 +50,10 @@ func (t *Town) found(ctx context.Context) error {
 	}
 	if err := h.DB.Write(ctx, t.settle); err != nil {
 		return fmt.Errorf("demo: people: %w", err)
+	}
+	plan := ca.Plan{Organization: "Seimon University (demo)", Country: "JP", Issuer: "Seimon University User CA G1 (demo)", Actor: "demo"}
+	if _, err := h.CA.Found(ctx, plan); err != nil && !errors.Is(err, ca.ErrFounded) {
+		return fmt.Errorf("demo: certificates: %w", err)
 	}
 	return t.write(ctx)
 }
