@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"seimon/internal/ca"
 	"seimon/internal/jobs"
 	"seimon/internal/lang"
 	"seimon/internal/login"
@@ -27,6 +28,11 @@ func (h *House) background() {
 	h.Jobs.EachNode("keyring.refresh", time.Minute, h.Ring.Refresh)
 	h.Jobs.Every("factor.reseal", time.Hour, func(ctx context.Context) error {
 		_, err := h.Bindings.Reseal(ctx, h.Ring.Stale)
+		return err
+	})
+	h.Jobs.Every("ca.log", time.Second, h.CA.Sequence)
+	h.Jobs.Every("ca.orphans", 10*time.Minute, func(ctx context.Context) error {
+		_, err := h.CA.MendOrphans(ctx, ca.OrphanAge, "orphan finder")
 		return err
 	})
 	h.sweep("login", h.Hall.Sweep)

@@ -2,6 +2,7 @@ package ca
 
 import (
 	"context"
+	"crypto"
 	"embed"
 	"errors"
 	"log/slog"
@@ -74,10 +75,11 @@ type Authority struct {
 	cfg      Config
 	profiles map[string]Profile
 
-	mu     sync.RWMutex
-	loaded map[string]*signing // issuers and roots by id
-	arc    string
-	logKey string // id of the key that signs the heads of the log
+	mu      sync.RWMutex
+	loaded  map[string]*signing // issuers and roots by id
+	arc     string
+	logKey  string // id of the key that signs the heads of the log
+	logSign crypto.Signer
 }
 
 // Open opens the authority. A database without any issuer is fine: nothing can be

@@ -156,8 +156,10 @@ func (a *Authority) admit(tx *store.Tx, profile Profile, c Certificate, spki []b
 	if n > 0 {
 		return authn.NewFault("C9.taken")
 	}
-	err = tx.QueryRow(`SELECT COUNT(*) FROM ca_certificate WHERE account = $1 AND profile = $2 AND state = 'active'
-		AND replaced_by = '' AND not_after > $3 AND id <> $4`, string(c.Account), c.Profile, store.Millis(tx.Now), c.Replaces).Scan(&n)
+	// What is prepared now counts as well: two orders at once cannot pass the limit together.
+	err = tx.QueryRow(`SELECT COUNT(*) FROM ca_certificate WHERE account = $1 AND profile = $2 AND replaced_by = '' AND not_after > $3
+		AND id <> $4 AND (state = 'active' OR state = 'prepared' AND created_at > $5)`,
+		string(c.Account), c.Profile, store.Millis(tx.Now), c.Replaces, store.Millis(tx.Now.Add(-countedFor))).Scan(&n)
 	if err != nil {
 		return err
 	}
@@ -173,6 +175,9 @@ func (a *Authority) admit(tx *store.Tx, profile Profile, c Certificate, spki []b
 	}
 	return err
 }
+
+// countedFor is how long an intent counts toward the limit of an account.
+const countedFor = 5 * time.Minute
 
 func (p *Prepared) insert(tx *store.Tx, intent []byte) error {
 	c := &p.certificate
