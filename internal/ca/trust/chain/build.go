@@ -21,7 +21,7 @@ type judge struct {
 // came furthest.
 func Validate(leaf *x509.Certificate, o Options) (Result, error) {
 	j := &judge{Options: o, open: map[string]bool{}}
-	if len(o.Between) > MaxCertificates {
+	if len(o.Between) > 2*MaxCertificates {
 		return Result{}, refuse(Form, nil, "%d certificates", len(o.Between))
 	}
 	for _, c := range append([]*x509.Certificate{leaf}, o.Between...) {
