@@ -101,6 +101,9 @@ type Attempt struct {
 	// Bindings of this kind: active and pending.
 	Bindings    []Binding
 	Transaction string
+	// Proved says that something was proved already, so that a page may show what
+	// only the owner of the account may know.
+	Proved      bool
 	Requirement authn.Requirement
 	Settings    Settings
 	Lang        lang.Tag

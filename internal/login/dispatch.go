@@ -260,7 +260,7 @@ func (h *Hall) attempt(t *transaction.Transaction, s *sight, kind authn.Kind, r 
 		}
 	}
 	return factor.Attempt{
-		Subject: t.Subject, Person: factor.ProfileOf(s.account, s.person), Bindings: own, Transaction: t.ID, Requirement: s.kase.Requirement,
+		Subject: t.Subject, Person: factor.ProfileOf(s.account, s.person), Bindings: own, Transaction: t.ID, Proved: len(s.kase.Evidence) > 0, Requirement: s.kase.Requirement,
 		Settings: s.doc.Settings(kind), Lang: printer(r).Tag(), Now: s.kase.Now, Memory: t.Notes(kind),
 	}
 }

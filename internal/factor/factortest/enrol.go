@@ -67,7 +67,7 @@ func (b *bench) enrolment() {
 	if len(active) != 1 || active[0].ID != done.Binding.ID || active[0].Kind != b.h.Kind || active[0].Label != done.Binding.Label {
 		b.t.Errorf("active afterwards: %+v, announced %+v", active, done.Binding)
 	}
-	if ev := done.Evidence; ev != nil && (ev.Kind != b.h.Kind || ev.Binding != done.Binding.ID || ev.Traits != b.h.Traits || !ev.At.Equal(b.Clock.Now())) {
+	if ev := done.Evidence; ev != nil && (ev.Kind != b.h.Kind || ev.Binding != done.Binding.ID || ev.Traits != b.h.worth() || !ev.At.Equal(b.Clock.Now())) {
 		b.t.Errorf("evidence %+v", ev)
 	}
 	if got := b.within(Owner, trx).Active(); len(got) != 1 {

@@ -23,7 +23,10 @@ func (b *bench) words() {
 			need[i] = string(b.h.Kind) + need[i]
 		}
 		for _, prompt := range prompts {
-			need = append(need, prompt.Title, prompt.Button)
+			need = append(need, prompt.Title)
+			if prompt.Button != "" { // a question may lead away by a link of its own
+				need = append(need, prompt.Button)
+			}
 		}
 		if o, ok := b.Factor.(factor.Operator); ok {
 			for _, a := range o.Actions() {

@@ -25,8 +25,13 @@ const (
 
 // Harness is what the suite has to know of a kind.
 type Harness struct {
-	Kind      authn.Kind
-	Traits    authn.Traits // as the table of the house gives them
+	Kind   authn.Kind
+	Traits authn.Traits // as the table of the house gives them
+	// Evidence are the traits of a proof by what Give sets up, where a kind holds
+	// bindings of different worth; the zero value says that they are Traits.
+	Evidence authn.Traits
+	// Spent says that an answer is used up although it is no one-time code.
+	Spent     bool
 	Words     lang.Source
 	Templates fs.FS
 	// More are further words that the kind needs, such as those of mail.
@@ -64,6 +69,17 @@ type Subject struct {
 	Enrol func(a factor.Attempt, shown factor.Prompt) factor.Answer
 }
 
+// worth are the traits of a proof.
+func (h Harness) worth() authn.Traits {
+	if h.Evidence == (authn.Traits{}) {
+		return h.Traits
+	}
+	return h.Evidence
+}
+
+// single tells whether an answer proves only once.
+func (h Harness) single() bool { return h.Traits.SingleUse || h.Spent }
+
 // bench is one house with one factor.
 type bench struct {
 	House
@@ -89,6 +105,8 @@ func Run(t *testing.T, h Harness) {
 		"damaged payload is no fault":          (*bench).damaged,
 		"nothing secret lies open":             (*bench).sealed,
 		"challenge is the same when reloaded":  (*bench).reloaded,
+		"what is held is what is proved":       (*bench).held,
+		"proof before the name":                (*bench).identified,
 		"request that has gone":                (*bench).gone,
 		"enrolment":                            (*bench).enrolment,
 		"enrolment is finished once":           (*bench).enrolledOnce,
@@ -127,7 +145,7 @@ func (b *bench) within(account authn.AccountID, transaction string) factor.Attem
 	b.t.Helper()
 	a := factor.Attempt{
 		Subject: authn.Subject{Account: account, UserName: "s1234567"}, Transaction: transaction,
-		Lang: lang.EN, Now: b.Clock.Now(), Memory: map[string]string{},
+		Lang: lang.EN, Now: b.Clock.Now(), Memory: map[string]string{}, Proved: !b.h.Traits.First,
 		Person: factor.Profile{Names: []string{"青葉", "花子", "Aoba", "Hanako"}},
 	}
 	if err := b.DB.Read(b.t.Context(), func(tx *store.Tx) (err error) {
@@ -184,7 +202,7 @@ func (b *bench) right() {
 		b.t.Fatal(err)
 	}
 	e := v.Evidence
-	if e.Kind != b.h.Kind || e.Traits != b.h.Traits || !e.At.Equal(a.Now) {
+	if e.Kind != b.h.Kind || e.Traits != b.h.worth() || !e.At.Equal(a.Now) {
 		b.t.Errorf("evidence %+v", e)
 	}
 	if e.Binding == "" || e.Binding != a.Active()[0].ID {

@@ -27,7 +27,7 @@ func (b *bench) once() {
 	late := b.commit(v.Commit)
 	fresh := b.within(Owner, a.Transaction)
 	_, again := b.verify(fresh, answer)
-	if !b.h.Traits.SingleUse {
+	if !b.h.single() {
 		if late != nil || again != nil {
 			b.t.Errorf("a second time: %v, %v", late, again)
 		}
@@ -62,7 +62,7 @@ func (b *bench) concurrent() {
 			b.mustFault("one of many requests", err)
 		}
 	}
-	if want := map[bool]int{true: 1, false: requests}[b.h.Traits.SingleUse]; let != want {
+	if want := map[bool]int{true: 1, false: requests}[b.h.single()]; let != want {
 		b.t.Errorf("%d of %d requests were let in, want %d", let, requests, want)
 	}
 }
@@ -210,5 +210,67 @@ func (b *bench) reloaded() {
 	}
 	if err := b.commit(v.Commit); err != nil {
 		b.t.Error(err)
+	}
+}
+
+// held: what the account is said to hold is what its proof turns out to be worth.
+func (b *bench) held() {
+	set := factor.Set{b.Factor}
+	if got := set.Authenticators(b.attempt(Other).Bindings); len(got) != 0 {
+		b.t.Errorf("an account without the factor holds %+v", got)
+	}
+	a := b.attempt(Owner)
+	got := set.Authenticators(a.Bindings)
+	if len(got) != 1 || got[0].Kind != b.h.Kind || got[0].Traits != b.h.worth() {
+		b.t.Errorf("one binding is said to be %+v", got)
+	}
+	for i := range a.Bindings {
+		a.Bindings[i].State = factor.Pending
+	}
+	if got := set.Authenticators(a.Bindings); len(got) != 0 {
+		b.t.Errorf("a set-up that was never finished counts as %+v", got)
+	}
+}
+
+// identified: a proof that comes before any name finds its account, and none other.
+func (b *bench) identified() {
+	i, ok := b.Factor.(factor.Identifier)
+	if !ok {
+		return
+	}
+	nobody := func() factor.Attempt {
+		a := b.attempt(Owner)
+		a.Subject, a.Bindings, a.Proved = authn.Subject{}, nil, false
+		return a
+	}
+	b.Give(Other)
+	for _, who := range []authn.AccountID{Owner, Other} {
+		a := nobody()
+		mine := b.within(who, a.Transaction)
+		account, v, err := i.Identify(b.t.Context(), a, b.Right(mine))
+		if err != nil || account != who || v.Evidence.Binding != mine.Active()[0].ID || v.Evidence.Traits != b.h.worth() {
+			b.t.Fatalf("%s is found as %q with %+v: %v", who, account, v.Evidence, err)
+		}
+		if err := b.commit(v.Commit); err != nil {
+			b.t.Error(err)
+		}
+		if b.h.single() {
+			account, _, err = i.Identify(b.t.Context(), a, b.Right(mine))
+			if err == nil && account != who {
+				b.t.Errorf("the next answer finds %q", account)
+			}
+		}
+	}
+	a := nobody()
+	account, v, err := i.Identify(b.t.Context(), a, b.Wrong(b.within(Owner, a.Transaction)))
+	b.mustFault("wrong answer", err)
+	if account != "" || v.Commit != nil {
+		b.t.Errorf("a wrong answer finds %q", account)
+	}
+	answer := b.Right(b.within(Owner, a.Transaction))
+	account, _, err = i.Identify(b.t.Context(), nobody(), answer)
+	b.mustFault("the answer of another sign-in", err)
+	if account != "" {
+		b.t.Errorf("the answer of another sign-in finds %q", account)
 	}
 }

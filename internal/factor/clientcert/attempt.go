@@ -1,0 +1,190 @@
+package clientcert
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/x509"
+	"embed"
+	"errors"
+	"strings"
+	"time"
+
+	"seimon/internal/authn"
+	"seimon/internal/store"
+)
+
+//go:embed schema/*.sql
+var schema embed.FS
+
+// Schema is the table of tries.
+func Schema() store.Schema { return store.Schema{Room: "clientcert", Files: schema} }
+
+const (
+	// life is how long a try may be answered, and how long its answer may be used.
+	life = 2 * time.Minute
+	// mostTries bounds the tries of one sign-in.
+	mostTries = 60
+	// keptFor is how long a try is remembered after its end.
+	keptFor = time.Hour
+	// mostChain bounds what is kept of a chain, in bytes.
+	mostChain = 64 << 10
+)
+
+// Attempts keeps the tries to show a certificate.
+type Attempts struct{ db *store.DB }
+
+// NewAttempts gives access to the tries in db.
+func NewAttempts(db *store.DB) *Attempts { return &Attempts{db} }
+
+// Open begins a try for a sign-in and returns its label: 128 bits, the first part of
+// a host name that no browser has seen. Earlier tries of the sign-in end.
+func (x *Attempts) Open(ctx context.Context, transaction string) (string, error) {
+	label := strings.ToLower(rand.Text())[:26] // 130 bits
+	err := x.db.Write(ctx, func(tx *store.Tx) error {
+		var n int64
+		if err := tx.QueryRow("SELECT COUNT(*) FROM clientcert_attempt WHERE transaction_id = $1", transaction).Scan(&n); err != nil {
+			return err
+		}
+		if n >= mostTries {
+			return authn.NewFault("O1.busy")
+		}
+		now := store.Millis(tx.Now)
+		_, err := tx.Exec("UPDATE clientcert_attempt SET expires_at = $2 WHERE transaction_id = $1 AND answered_at = 0 AND expires_at > $2", transaction, now)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(`INSERT INTO clientcert_attempt (label, transaction_id, code, chain, how, stranded, created_at, expires_at, answered_at, used_at)
+			VALUES ($1, $2, $3, $4, '', 0, $5, $6, 0, 0)`, label, transaction, []byte{}, []byte{}, now, store.Millis(tx.Now.Add(life)))
+		return err
+	})
+	return label, err
+}
+
+// Live tells whether a try may still be answered.
+func (x *Attempts) Live(ctx context.Context, label string) bool {
+	live := false
+	err := x.db.Read(ctx, func(tx *store.Tx) error {
+		var n int64
+		err := tx.QueryRow("SELECT COUNT(*) FROM clientcert_attempt WHERE label = $1 AND answered_at = 0 AND expires_at > $2", label, store.Millis(tx.Now)).Scan(&n)
+		live = n == 1
+		return err
+	})
+	return err == nil && live
+}
+
+// Record keeps the chain (DER, leaf first; none when no certificate was chosen) that
+// was shown for a try, once, and returns the sign-in and a one-time code to bring
+// back to it. The code is empty when the try is over, the sign-in when there is no
+// such try.
+func (x *Attempts) Record(ctx context.Context, label string, chain [][]byte, how string) (transaction, code string, err error) {
+	token, hash := authn.NewToken()
+	var kept []byte
+	for _, der := range chain {
+		if len(kept)+len(der) > mostChain {
+			break
+		}
+		kept = append(kept, der...)
+	}
+	err = x.db.Write(ctx, func(tx *store.Tx) error {
+		transaction, code = "", ""
+		err := tx.QueryRow("SELECT transaction_id FROM clientcert_attempt WHERE label = $1", label).Scan(&transaction)
+		if errors.Is(err, store.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		now := store.Millis(tx.Now)
+		n, err := tx.Exec(`UPDATE clientcert_attempt SET answered_at = $2, expires_at = $3, code = $4, chain = $5, how = $6
+			WHERE label = $1 AND answered_at = 0 AND expires_at > $2`, label, now, store.Millis(tx.Now.Add(life)), hash, notNil(kept), how)
+		if n == 1 {
+			code = token
+		}
+		return err
+	})
+	return transaction, code, err
+}
+
+// notNil keeps an empty value from being stored as NULL.
+func notNil(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// Stranded notes that a connection for a try ended before it was made. Browsers do
+// that once while they ask; a card that refuses its PIN does nothing else.
+func (x *Attempts) Stranded(ctx context.Context, label string) error {
+	return x.db.Write(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec("UPDATE clientcert_attempt SET stranded = stranded + 1 WHERE label = $1 AND answered_at = 0", label)
+		return err
+	})
+}
+
+// shown is the answer to a try.
+type shown struct {
+	label string
+	chain []*x509.Certificate
+	how   string
+	spent bool
+}
+
+// errLate says that a code belongs to no answer of this sign-in that may still be used.
+var errLate = errors.New("clientcert: no such answer")
+
+// find reads the answer that a code belongs to. The code of another sign-in is errLate.
+func find(tx *store.Tx, transaction, code string) (s shown, err error) {
+	if code == "" || len(code) > 100 {
+		return s, errLate
+	}
+	hash := authn.HashToken(code)
+	var kept, raw []byte
+	var used int64
+	err = tx.QueryRow(`SELECT label, code, chain, how, used_at FROM clientcert_attempt
+		WHERE transaction_id = $1 AND answered_at > 0 AND expires_at > $2 AND code = $3`, transaction, store.Millis(tx.Now), hash).
+		Scan(&s.label, &kept, &raw, &s.how, &used)
+	if errors.Is(err, store.ErrNoRows) || err == nil && !hmac.Equal(kept, hash) {
+		return s, errLate
+	}
+	if err != nil {
+		return s, err
+	}
+	s.spent = used != 0
+	if s.chain, err = x509.ParseCertificates(raw); err != nil {
+		err = authn.NewFault("C7.chain").Because(err)
+	}
+	return s, err
+}
+
+// spend uses an answer up; false when another request was first or it is too late.
+func spend(tx *store.Tx, label string) (bool, error) {
+	n, err := tx.Exec("UPDATE clientcert_attempt SET used_at = $2 WHERE label = $1 AND used_at = 0 AND answered_at > 0 AND expires_at > $2",
+		label, store.Millis(tx.Now))
+	return n == 1, err
+}
+
+// last tells what became of the newest try of a sign-in.
+type last struct {
+	stranded bool // the browser came, and no connection was made
+	late     bool // nothing came in time
+}
+
+func newest(tx *store.Tx, transaction string) (l last, err error) {
+	var stranded, expires, answered int64
+	err = tx.QueryRow(`SELECT stranded, expires_at, answered_at FROM clientcert_attempt WHERE transaction_id = $1
+		ORDER BY created_at DESC, label LIMIT 1`, transaction).Scan(&stranded, &expires, &answered)
+	if errors.Is(err, store.ErrNoRows) {
+		return l, nil
+	}
+	l.stranded = answered == 0 && stranded > 0
+	l.late = answered == 0 && expires <= store.Millis(tx.Now)
+	return l, err
+}
+
+// Sweep removes tries that ended a while ago; a job calls it.
+func (x *Attempts) Sweep(tx *store.Tx) error {
+	_, err := tx.Exec("DELETE FROM clientcert_attempt WHERE expires_at < $1", store.Millis(tx.Now.Add(-keptFor)))
+	return err
+}

@@ -1,0 +1,110 @@
+package clientcert
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"seimon/internal/authn"
+	"seimon/internal/ca"
+	"seimon/internal/factor"
+	"seimon/internal/store"
+)
+
+// record is the payload of a binding. The certificate itself lies with ca.
+type record struct {
+	V         int    `json:"v"`
+	Cert      string `json:"cert,omitempty"`    // id at ca; empty for a foreign one
+	Foreign   string `json:"foreign,omitempty"` // id of the anchor
+	Card      bool   `json:"card,omitempty"`
+	Name      string `json:"name"`
+	Tail      string `json:"tail"`
+	NotBefore int64  `json:"from"` // Unix seconds
+	NotAfter  int64  `json:"until"`
+}
+
+func readRecord(payload []byte) (record, error) {
+	var r record
+	if err := json.Unmarshal(payload, &r); err != nil {
+		return r, fmt.Errorf("clientcert: payload of a binding: %w", err)
+	}
+	if r.V != 1 {
+		return r, fmt.Errorf("clientcert: payload of a binding has version %d", r.V)
+	}
+	return r, nil
+}
+
+func (r record) bytes() []byte {
+	r.V = 1
+	out, err := json.Marshal(r)
+	if err != nil {
+		panic(err) // texts and numbers
+	}
+	return out
+}
+
+func (r record) current(at time.Time) bool {
+	return at.Unix() >= r.NotBefore && at.Unix() < r.NotAfter
+}
+
+// identifier names a certificate: the SHA-256 of its DER form.
+func identifier(der []byte) string {
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:])
+}
+
+// traits is what a proof is worth. A card proves that somebody has it and knows its PIN.
+func traits(card bool) authn.Traits {
+	if card {
+		return authn.Traits{
+			Class: authn.Have | authn.Know, PhishingResistant: true, HardwareBound: true, UserVerified: true, AMR: "sc",
+		}
+	}
+	return authn.Traits{Class: authn.Have, PhishingResistant: true, AMR: "swk"}
+}
+
+// Register binds an issued certificate to its account; a hook of the issuing house
+// calls it in the transaction that issues.
+func Register(tx *store.Tx, bindings *factor.Bindings, c ca.Certificate) error {
+	if c.Account == "" || !proves(c) {
+		return nil
+	}
+	r := record{Cert: c.ID, Card: c.Card != "" || c.Profile == ca.CardProfile, Name: c.Name, Tail: c.Tail(), NotBefore: c.NotBefore.Unix(), NotAfter: c.NotAfter.Unix()}
+	_, err := bindings.Add(tx, factor.Binding{
+		Account: c.Account, Kind: Kind, Identifier: identifier(c.DER), Label: labelled(c.Name, c.Label), State: factor.Active, Payload: r.bytes(),
+	})
+	if errors.Is(err, factor.ErrTaken) {
+		return nil // restored after a hold: the binding was never taken away, or is there again
+	}
+	return err
+}
+
+// proves tells whether a certificate is for signing in here: those for the wireless
+// network alone carry a pseudonym instead of a name.
+func proves(c ca.Certificate) bool { return c.Profile != ca.WiFiPseudonym }
+
+func labelled(name, label string) string {
+	if label != "" {
+		return label
+	}
+	return name
+}
+
+// Unregister takes a certificate out of use and returns the id of its binding, empty
+// when there is none; a hook calls it in the transaction that revokes.
+func Unregister(tx *store.Tx, bindings *factor.Bindings, c ca.Certificate) (string, error) {
+	if len(c.DER) == 0 {
+		return "", nil
+	}
+	b, err := bindings.ByIdentifier(tx, Kind, identifier(c.DER))
+	if errors.Is(err, factor.ErrNone) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return b.ID, bindings.Remove(tx, b.ID)
+}

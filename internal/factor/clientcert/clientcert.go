@@ -1,0 +1,236 @@
+package clientcert
+
+import (
+	"context"
+	"crypto/x509"
+	"embed"
+	"errors"
+	"io/fs"
+	"time"
+
+	"seimon/internal/authn"
+	"seimon/internal/factor"
+	"seimon/internal/lang"
+	"seimon/internal/store"
+)
+
+// Kind is "clientcert".
+const Kind authn.Kind = "clientcert"
+
+// FieldCode is the form field with the one-time code of an answer.
+const FieldCode = "code"
+
+//go:embed words templates
+var files embed.FS
+
+// Words are the sentences of this kind.
+func Words() lang.Source { return lang.Source{Room: "clientcert", Files: files} }
+
+// Templates are the fields of this kind.
+func Templates() fs.FS {
+	sub, err := fs.Sub(files, "templates")
+	if err != nil {
+		panic(err) // embedded
+	}
+	return sub
+}
+
+// Judge tells what a chain that somebody showed is worth. It never dials.
+type Judge interface {
+	Judge(tx *store.Tx, chain []*x509.Certificate) (Verdict, error)
+}
+
+// Cards knows the cards that hold our certificates.
+type Cards interface {
+	// CardOf gives the state of the card that holds a certificate and since when: ""
+	// for a certificate on no card of ours, "active" for every card that may sign in.
+	CardOf(tx *store.Tx, certificate string) (state string, since time.Time, err error)
+	// Used notes a sign-in with the card that holds a certificate.
+	Used(tx *store.Tx, certificate string) error
+}
+
+// People finds what a proof without a user name is judged against.
+type People interface {
+	Known(tx *store.Tx, id authn.AccountID) (authn.Subject, factor.Profile, error)
+}
+
+// Rooms are what the factor works with.
+type Rooms struct {
+	Attempts *Attempts
+	Bindings *factor.Bindings
+	Judge    Judge
+	People   People
+	Cards    Cards // nil where there are no cards
+	// Start is the path at the gate where a sign-in begins a try.
+	Start func(transaction string) string
+}
+
+// Factor proves possession of a certificate's private key, by way of a TLS handshake
+// at a host that exists for this one try.
+type Factor struct{ Rooms }
+
+// New makes the factor.
+func New(r Rooms) *Factor { return &Factor{r} }
+
+// Kind is "clientcert".
+func (f *Factor) Kind() authn.Kind { return Kind }
+
+// Traits are those of a certificate in a file, the least there is; a card's proof says
+// more in its evidence.
+func (f *Factor) Traits() authn.Traits { return traits(false) }
+
+// Holds tells a certificate in a file from one on a card.
+func (f *Factor) Holds(bindings []factor.Binding) []authn.Authenticator {
+	var out []authn.Authenticator
+	seen := map[bool]bool{}
+	for _, b := range bindings {
+		r, err := readRecord(b.Payload)
+		if err != nil || b.State != factor.Active || seen[r.Card] {
+			continue
+		}
+		seen[r.Card] = true
+		out = append(out, authn.Authenticator{Kind: Kind, Traits: traits(r.Card)})
+	}
+	return out
+}
+
+// Notes in an attempt's memory.
+const noteFailed = "failed" // family of the last fault
+
+// question is the dot of clientcert.prove.
+type question struct {
+	Path     string
+	Card     bool   // a card is asked for, or the person has nothing else
+	Mine     []mine // what the person may choose
+	Failed   string // family of the last fault: C1, K2, ...
+	Stranded bool   // the browser began and did not come back
+	Late     bool
+}
+
+// mine is a certificate of the person as choosers show it.
+type mine struct {
+	Name, Tail string
+	Card       bool
+	Until      time.Time
+}
+
+// answer is the dot of clientcert.answer.
+type answer struct{ Code string }
+
+// Challenge leads to a host that the browser has not seen. With an answer that came
+// back from there it is a form that sends itself.
+func (f *Factor) Challenge(ctx context.Context, a factor.Attempt) (factor.Prompt, error) {
+	q := question{Path: f.Start(a.Transaction), Card: a.Requirement.HardwareBound || a.Requirement.UserVerified, Failed: a.Memory[noteFailed]}
+	code := a.Memory[factor.NoteBack]
+	back := false
+	err := f.Bindings.Read(ctx, func(tx *store.Tx) error {
+		s, err := find(tx, a.Transaction, code)
+		if back = err == nil && !s.spent || authn.AsFault(err) != nil; back {
+			return nil
+		}
+		if err != nil && !errors.Is(err, errLate) {
+			return err
+		}
+		l, err := newest(tx, a.Transaction)
+		q.Stranded, q.Late = l.stranded, l.late
+		return err
+	})
+	if err != nil {
+		return factor.Prompt{}, err
+	}
+	if back {
+		return factor.Prompt{
+			Template: "clientcert.answer", Title: "clientcert.answer.title", Button: "clientcert.answer.button", Data: answer{code}, Auto: true,
+		}, nil
+	}
+	delete(a.Memory, factor.NoteBack)
+	if a.Proved {
+		if q.Mine, err = own(a); err != nil {
+			return factor.Prompt{}, err
+		}
+		cards := 0
+		for _, m := range q.Mine {
+			if m.Card {
+				cards++
+			}
+		}
+		q.Card = q.Card || cards > 0 && cards == len(q.Mine)
+	}
+	return factor.Prompt{Template: "clientcert.prove", Title: "clientcert.prove.title", Data: q}, nil
+}
+
+// own lists the person's certificates that are within their dates.
+func own(a factor.Attempt) ([]mine, error) {
+	var out []mine
+	for _, b := range a.Active() {
+		r, err := readRecord(b.Payload)
+		if err != nil {
+			return nil, err
+		}
+		if r.current(a.Now) {
+			out = append(out, mine{r.Name, r.Tail, r.Card, time.Unix(r.NotAfter, 0)})
+		}
+	}
+	return out, nil
+}
+
+// Verify judges the answer that the form field "code" names. Faults: C1 to C8, K1, K4.
+func (f *Factor) Verify(ctx context.Context, a factor.Attempt, ans factor.Answer) (factor.Verified, error) {
+	_, v, err := f.judge(ctx, a, ans, false)
+	return v, err
+}
+
+// Identify judges an answer that came before any user name, and finds the account.
+func (f *Factor) Identify(ctx context.Context, a factor.Attempt, ans factor.Answer) (authn.AccountID, factor.Verified, error) {
+	return f.judge(ctx, a, ans, true)
+}
+
+func (f *Factor) judge(ctx context.Context, a factor.Attempt, ans factor.Answer, naming bool) (authn.AccountID, factor.Verified, error) {
+	code := ans.Get(FieldCode)
+	delete(a.Memory, factor.NoteBack)
+	var p *proof
+	err := f.Bindings.Read(ctx, func(tx *store.Tx) (err error) {
+		p, err = f.open(tx, a, code, naming)
+		return err
+	})
+	if fault := authn.AsFault(err); fault != nil && a.Memory != nil {
+		a.Memory[noteFailed] = string(fault.Code.Family())
+	}
+	if err != nil {
+		return "", factor.Verified{}, err
+	}
+	return p.account, factor.Verified{
+		Evidence: authn.Evidence{Kind: Kind, Traits: traits(p.card), Binding: p.binding.ID, Label: p.binding.Label, At: a.Now},
+		Commit:   func(tx *store.Tx) error { return f.commit(tx, p) },
+		Facts:    p.facts,
+	}, nil
+}
+
+// commit uses the answer up. A certificate that was revoked meanwhile has no binding
+// any more, in the same transaction.
+func (f *Factor) commit(tx *store.Tx, p *proof) error {
+	first, err := spend(tx, p.label)
+	if err != nil {
+		return err
+	}
+	if !first {
+		return authn.NewFault("C1.late")
+	}
+	if p.fresh {
+		switch _, err := f.Bindings.Add(tx, p.binding); {
+		case errors.Is(err, factor.ErrTaken):
+			return authn.NewFault("C2", factsOf(p.facts)...)
+		case err != nil:
+			return err
+		}
+	}
+	if err := f.Bindings.Touch(tx, p.binding.ID); errors.Is(err, factor.ErrNone) {
+		return authn.NewFault("C4.removed", factsOf(p.facts)...)
+	} else if err != nil {
+		return err
+	}
+	if f.Cards == nil || p.cert == "" {
+		return nil
+	}
+	return f.Cards.Used(tx, p.cert)
+}

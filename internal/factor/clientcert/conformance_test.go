@@ -1,0 +1,176 @@
+package clientcert_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"net/url"
+	"testing"
+	"time"
+
+	"seimon/internal/authn"
+	"seimon/internal/ca"
+	"seimon/internal/factor"
+	"seimon/internal/factor/clientcert"
+	"seimon/internal/factor/factortest"
+	"seimon/internal/store"
+)
+
+// desk is an issuing house beside the factor under test.
+type desk struct {
+	factortest.House
+	ca       *ca.Authority
+	attempts *clientcert.Attempts
+	factor   *clientcert.Factor
+	profile  string
+}
+
+func newDesk(h factortest.House, profile string) *desk {
+	h.T.Helper()
+	d := &desk{House: h, attempts: clientcert.NewAttempts(h.DB), profile: profile}
+	var err error
+	d.ca, err = ca.Open(h.T.Context(), h.DB, ca.Config{
+		Seal: h.Ring, MAC: h.Ring.MAC, Base: "http://pki.example.ac.jp",
+		OnIssue: func(tx *store.Tx, c ca.Certificate) error { return clientcert.Register(tx, h.Bindings, c) },
+		OnRevoke: func(tx *store.Tx, c ca.Certificate) error {
+			_, err := clientcert.Unregister(tx, h.Bindings, c)
+			return err
+		},
+	})
+	d.must(err)
+	_, err = d.ca.Found(h.T.Context(), ca.Plan{Organization: "Example University"})
+	d.must(err)
+	d.factor = clientcert.New(clientcert.Rooms{
+		Attempts: d.attempts, Bindings: h.Bindings, Judge: d.judge(), People: d, Start: func(t string) string { return "/certificate/" + t },
+	})
+	return d
+}
+
+func (d *desk) must(err error) {
+	d.T.Helper()
+	if err != nil {
+		d.T.Fatal(err)
+	}
+}
+
+// Known finds the people of the suite.
+func (d *desk) Known(_ *store.Tx, id authn.AccountID) (authn.Subject, factor.Profile, error) {
+	return authn.Subject{Account: id, UserName: "s1234567"}, factor.Profile{}, nil
+}
+
+// issue issues a certificate for an account.
+func (d *desk) issue(account authn.AccountID, change ...func(*ca.Order)) ca.Certificate {
+	d.T.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	d.must(err)
+	o := ca.Order{
+		Profile: d.profile, Holder: ca.Holder{Account: account, Person: authn.PersonID("per_" + account), Name: "Aoba Hanako"}, Key: key.Public(), Label: "laptop",
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	p, err := d.ca.Prepare(d.T.Context(), o)
+	d.must(err)
+	c, err := d.ca.Issue(d.T.Context(), p)
+	d.must(err)
+	return c
+}
+
+// show brings a chain through a try of a sign-in and returns the answer.
+func (d *desk) show(transaction string, chain ...[]byte) factor.Answer {
+	d.T.Helper()
+	label, err := d.attempts.Open(d.T.Context(), transaction)
+	d.must(err)
+	to, code, err := d.attempts.Record(d.T.Context(), label, chain, "TLS 1.3")
+	d.must(err)
+	if to != transaction || code == "" {
+		d.T.Fatalf("a fresh try leads to %q with %q", to, code)
+	}
+	return factor.Answer{Form: url.Values{clientcert.FieldCode: {code}}}
+}
+
+func (d *desk) newest(account authn.AccountID) ca.Certificate {
+	d.T.Helper()
+	var out ca.Certificate
+	d.must(d.DB.Read(d.T.Context(), func(tx *store.Tx) error {
+		all, err := d.ca.Of(tx, account)
+		if len(all) > 0 {
+			out = all[0]
+		}
+		return err
+	}))
+	return out
+}
+
+func subject(profile string) func(h factortest.House) factortest.Subject {
+	return func(h factortest.House) factortest.Subject {
+		d := newDesk(h, profile)
+		var last string
+		return factortest.Subject{
+			Factor: d.factor,
+			Give:   func(account authn.AccountID) { d.issue(account) },
+			Right: func(a factor.Attempt) factor.Answer {
+				ans := d.show(a.Transaction, d.newest(a.Subject.Account).DER)
+				last = ans.Get(clientcert.FieldCode)
+				return ans
+			},
+			Wrong:   func(a factor.Attempt) factor.Answer { return d.show(a.Transaction) },
+			Secrets: func() []string { return []string{last} },
+		}
+	}
+}
+
+func harness(profile string) factortest.Harness {
+	return factortest.Harness{
+		Kind:   clientcert.Kind,
+		Traits: authn.Traits{Class: authn.Have, PhishingResistant: true, AMR: "swk"},
+		Spent:  true,
+		Words:  clientcert.Words(), Templates: clientcert.Templates(),
+		Schemas: []store.Schema{clientcert.Schema(), ca.Schema()},
+		Tables:  []string{"clientcert_attempt"},
+		Open:    subject(profile),
+	}
+}
+
+func TestConformance(t *testing.T) { factortest.Run(t, harness(ca.PersonDevice)) }
+
+func TestConformanceOfCards(t *testing.T) {
+	h := harness(ca.CardProfile)
+	h.Evidence = authn.Traits{Class: authn.Have | authn.Know, PhishingResistant: true, HardwareBound: true, UserVerified: true, AMR: "sc"}
+	factortest.Run(t, h)
+}
+
+// own judges certificates of the desk's own issuer by its rows.
+type own struct{ *desk }
+
+func (d *desk) judge() clientcert.Judge { return own{d} }
+
+// Judge finds the row of a certificate.
+func (o own) Judge(tx *store.Tx, chain []*x509.Certificate) (clientcert.Verdict, error) {
+	issuers, err := o.ca.Issuers(tx)
+	if err != nil {
+		return clientcert.Verdict{}, err
+	}
+	leaf := chain[0]
+	v := clientcert.Verdict{Name: leaf.Subject.CommonName, Tail: ca.TailOf(ca.SerialText(leaf.SerialNumber)), NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter}
+	for _, i := range issuers {
+		if leaf.CheckSignatureFrom(i.Certificate) != nil {
+			continue
+		}
+		c, err := o.ca.BySerial(tx, i.ID, ca.SerialText(leaf.SerialNumber))
+		if err != nil {
+			return v, err
+		}
+		v.Certificate, v.Account, v.Issuer, v.Hardware = c, c.Account, i.Name, c.Profile == ca.CardProfile
+		switch {
+		case c.State == ca.Revoked:
+			v.Fault = authn.NewFault("C4", "since", c.Revoked.UTC().Format(time.RFC3339), "reason", string(c.Reason))
+		case tx.Now.After(c.NotAfter):
+			v.Fault = authn.NewFault("C3", "until", c.NotAfter.UTC().Format(time.RFC3339))
+		}
+		return v, nil
+	}
+	v.Fault = authn.NewFault("C7.unknown")
+	return v, nil
+}

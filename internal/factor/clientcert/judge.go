@@ -1,0 +1,206 @@
+package clientcert
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"seimon/internal/authn"
+	"seimon/internal/factor"
+	"seimon/internal/store"
+)
+
+// proof is an answer that counts for an account.
+type proof struct {
+	label   string
+	account authn.AccountID
+	card    bool
+	cert    string // id at ca; empty for a foreign one
+	binding factor.Binding
+	fresh   bool // the binding is made with the first use of a foreign certificate
+	facts   map[string]string
+}
+
+// open reads an answer and judges it for the account at hand, or for the account
+// that it belongs to.
+func (f *Factor) open(tx *store.Tx, a factor.Attempt, code string, naming bool) (*proof, error) {
+	s, err := find(tx, a.Transaction, code)
+	if errors.Is(err, errLate) || err == nil && s.spent {
+		return nil, authn.NewFault("C1.late")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(s.chain) == 0 {
+		return nil, f.nothing(a)
+	}
+	v, err := f.Judge.Judge(tx, s.chain)
+	if err != nil {
+		return nil, err
+	}
+	p := &proof{label: s.label, account: v.Account, card: v.Hardware, cert: v.Certificate.ID}
+	p.facts = map[string]string{"name": v.Name, "tail": v.Tail, "issuer": v.Issuer, "serial": v.Serial, "how": s.how}
+	if naming && v.Account != "" {
+		if a.Subject, a.Person, err = f.People.Known(tx, v.Account); err != nil {
+			return nil, err
+		}
+		if a.Bindings, err = f.bindings(tx, v.Account); err != nil {
+			return nil, err
+		}
+	}
+	if fault, err := f.refuse(tx, a, v, s.chain[0].NotBefore); fault != nil || err != nil {
+		if fault == nil {
+			return nil, err
+		}
+		return nil, f.tell(a, p, fault)
+	}
+	if err := f.bind(tx, a, v, p, identifier(s.chain[0].Raw)); err != nil {
+		if fault := authn.AsFault(err); fault != nil {
+			return nil, f.tell(a, p, fault)
+		}
+		return nil, err
+	}
+	return p, nil
+}
+
+func (f *Factor) bindings(tx *store.Tx, account authn.AccountID) ([]factor.Binding, error) {
+	all, err := f.Bindings.Of(tx, account)
+	return slices.DeleteFunc(all, func(b factor.Binding) bool { return b.Kind != Kind }), err
+}
+
+// nothing is the cause when the browser sent no certificate: cancelled, none there,
+// or a card that is not in its reader.
+func (f *Factor) nothing(a factor.Attempt) error {
+	fault := authn.NewFault("C1")
+	if !a.Proved {
+		return fault
+	}
+	all, err := own(a)
+	if err != nil {
+		return err
+	}
+	cards := slices.ContainsFunc(all, func(m mine) bool { return m.Card })
+	files := slices.ContainsFunc(all, func(m mine) bool { return !m.Card })
+	if cards && !files || a.Requirement.HardwareBound || a.Requirement.UserVerified {
+		fault.Code = "K1"
+	}
+	return f.tell(a, &proof{}, fault)
+}
+
+// refuse finds why a certificate does not count for the account at hand. What is told
+// first helps most: whose it is, then the card, then the certificate itself, then
+// what the university decided about it.
+func (f *Factor) refuse(tx *store.Tx, a factor.Attempt, v Verdict, issued time.Time) (*authn.Fault, error) {
+	ours := v.Certificate.ID != ""
+	if v.Account != "" && v.Account != a.Subject.Account {
+		if v.Certificate.Person != "" && v.Certificate.Person == a.Subject.Person {
+			return authn.NewFault("C2.own"), nil
+		}
+		return authn.NewFault("C2"), nil
+	}
+	if f.Cards != nil && ours {
+		state, since, err := f.Cards.CardOf(tx, v.Certificate.ID)
+		if err != nil {
+			return nil, err
+		}
+		if state != "" && state != "active" {
+			return authn.NewFault(cardCode(state), "since", factor.TimeFact(since)), nil
+		}
+	}
+	switch cut, err := time.Parse(time.RFC3339, a.Settings["cut_off"]); {
+	case v.Fault != nil:
+		return v.Fault, nil
+	case v.Account == "":
+		return authn.NewFault("C2.none"), nil
+	case v.Certificate.ReplacedBy != "":
+		return authn.NewFault("C8"), nil
+	case err == nil && issued.Before(cut):
+		return authn.NewFault("C5", "day", factor.TimeFact(cut)), nil
+	case ours && v.Certificate.Mail != "" && !hasMail(a.Person, v.Certificate.Mail):
+		return authn.NewFault("C6", "mail", v.Certificate.Mail), nil
+	case (a.Requirement.HardwareBound || a.Requirement.UserVerified) && !v.Hardware && a.Proved:
+		return authn.NewFault("K1.card"), nil
+	}
+	return nil, nil
+}
+
+// cardCode is the cause for a card in a state in which it may not sign in.
+func cardCode(state string) authn.Code {
+	switch state {
+	case "suspended", "lost", "replaced", "returned":
+		return authn.Code("K4." + state)
+	}
+	return "K4"
+}
+
+// hasMail tells whether an address is the one that the university gave to the person.
+func hasMail(p factor.Profile, address string) bool {
+	return slices.ContainsFunc(p.Addresses, func(x factor.Address) bool { return x.Use == "mail" && strings.EqualFold(x.Address, address) })
+}
+
+// bind finds the binding of the certificate. A certificate of ours got it when it was
+// issued; a foreign one gets it with its first use.
+func (f *Factor) bind(tx *store.Tx, a factor.Attempt, v Verdict, p *proof, id string) error {
+	for _, b := range a.Active() {
+		if b.Identifier != id {
+			continue
+		}
+		r, err := readRecord(b.Payload)
+		if err != nil {
+			return err
+		}
+		p.binding, p.card = b, p.card || r.Card && v.Certificate.ID != ""
+		return nil
+	}
+	if v.Foreign == "" {
+		return authn.NewFault("C4.removed")
+	}
+	old, err := f.Bindings.Retired(tx, v.Account, Kind)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(old, func(b factor.Binding) bool { return b.Identifier == id }) {
+		return authn.NewFault("C4.removed")
+	}
+	r := record{Foreign: v.Foreign, Card: v.Hardware, Name: v.Name, Tail: v.Tail, NotBefore: v.NotBefore.Unix(), NotAfter: v.NotAfter.Unix()}
+	p.fresh, p.binding = true, factor.Binding{
+		ID: authn.NewID("bnd"), Account: v.Account, Kind: Kind, Identifier: id, Label: v.Name, State: factor.Active, Payload: r.bytes(),
+	}
+	return nil
+}
+
+// tell adds what the page says about the certificate that was shown and, once
+// something else was proved, which of the person's own is the right one.
+func (f *Factor) tell(a factor.Attempt, p *proof, fault *authn.Fault) error {
+	out := &authn.Fault{Code: fault.Code, Cause: fault.Cause, Facts: map[string]string{}}
+	for name, value := range p.facts {
+		out.Facts[name] = value
+	}
+	for name, value := range fault.Facts {
+		out.Facts[name] = value
+	}
+	if !a.Proved {
+		return out
+	}
+	right, err := own(a)
+	if err != nil {
+		return err
+	}
+	// The newest last: it is the one most likely in the browser in use.
+	for _, m := range right {
+		if m.Tail != p.facts["tail"] {
+			out.Facts["right"], out.Facts["right_tail"] = m.Name, m.Tail
+		}
+	}
+	return out
+}
+
+// factsOf turns facts into alternating names and values.
+func factsOf(m map[string]string) []string {
+	var out []string
+	for name, value := range m {
+		out = append(out, name, value)
+	}
+	return out
+}
