@@ -10,6 +10,7 @@ import (
 
 	"seimon/internal/authn"
 	"seimon/internal/ca"
+	"seimon/internal/ca/trust"
 	"seimon/internal/factor"
 	"seimon/internal/store"
 )
@@ -19,7 +20,7 @@ type record struct {
 	V         int    `json:"v"`
 	Cert      string `json:"cert,omitempty"`    // id at ca; empty for a foreign one
 	Foreign   string `json:"foreign,omitempty"` // id of the anchor
-	Card      bool   `json:"card,omitempty"`
+	Keeps     string `json:"keeps,omitempty"`   // where the key is: onCard, inHardware or ""
 	Name      string `json:"name"`
 	Tail      string `json:"tail"`
 	NotBefore int64  `json:"from"` // Unix seconds
@@ -56,14 +57,23 @@ func identifier(der []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// traits is what a proof is worth. A card proves that somebody has it and knows its PIN.
-func traits(card bool) authn.Traits {
-	if card {
-		return authn.Traits{
-			Class: authn.Have | authn.Know, PhishingResistant: true, HardwareBound: true, UserVerified: true, AMR: "sc",
-		}
+// Where the private key of a certificate is, when it cannot be copied.
+const (
+	onCard     = "card"
+	inHardware = "hardware"
+)
+
+// traits is what a proof is worth. A card proves that somebody has it and knows its
+// PIN (RFC 8176: sc, hwk, swk).
+func traits(keeps string) authn.Traits {
+	t := authn.Traits{Class: authn.Have, PhishingResistant: true, AMR: "swk"}
+	switch keeps {
+	case onCard:
+		t.Class, t.HardwareBound, t.UserVerified, t.AMR = authn.Have|authn.Know, true, true, "sc"
+	case inHardware:
+		t.HardwareBound, t.AMR = true, "hwk"
 	}
-	return authn.Traits{Class: authn.Have, PhishingResistant: true, AMR: "swk"}
+	return t
 }
 
 // Register binds an issued certificate to its account; a hook of the issuing house
@@ -72,7 +82,7 @@ func Register(tx *store.Tx, bindings *factor.Bindings, c ca.Certificate) error {
 	if c.Account == "" || !proves(c) {
 		return nil
 	}
-	r := record{Cert: c.ID, Card: c.Card != "" || c.Profile == ca.CardProfile, Name: c.Name, Tail: c.Tail(), NotBefore: c.NotBefore.Unix(), NotAfter: c.NotAfter.Unix()}
+	r := record{Cert: c.ID, Keeps: keeps(trust.Verdict{Certificate: c}), Name: c.Name, Tail: c.Tail(), NotBefore: c.NotBefore.Unix(), NotAfter: c.NotAfter.Unix()}
 	_, err := bindings.Add(tx, factor.Binding{
 		Account: c.Account, Kind: Kind, Identifier: identifier(c.DER), Label: labelled(c.Name, c.Label), State: factor.Active, Payload: r.bytes(),
 	})

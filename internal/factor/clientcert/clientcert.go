@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"seimon/internal/authn"
+	"seimon/internal/ca/trust"
 	"seimon/internal/factor"
 	"seimon/internal/lang"
 	"seimon/internal/store"
@@ -37,7 +38,7 @@ func Templates() fs.FS {
 
 // Judge tells what a chain that somebody showed is worth. It never dials.
 type Judge interface {
-	Judge(tx *store.Tx, chain []*x509.Certificate) (Verdict, error)
+	Judge(tx *store.Tx, chain []*x509.Certificate) (trust.Verdict, error)
 }
 
 // Cards knows the cards that hold our certificates.
@@ -77,19 +78,19 @@ func (f *Factor) Kind() authn.Kind { return Kind }
 
 // Traits are those of a certificate in a file, the least there is; a card's proof says
 // more in its evidence.
-func (f *Factor) Traits() authn.Traits { return traits(false) }
+func (f *Factor) Traits() authn.Traits { return traits("") }
 
 // Holds tells a certificate in a file from one on a card.
 func (f *Factor) Holds(bindings []factor.Binding) []authn.Authenticator {
 	var out []authn.Authenticator
-	seen := map[bool]bool{}
+	seen := map[string]bool{}
 	for _, b := range bindings {
 		r, err := readRecord(b.Payload)
-		if err != nil || b.State != factor.Active || seen[r.Card] {
+		if err != nil || b.State != factor.Active || seen[r.Keeps] {
 			continue
 		}
-		seen[r.Card] = true
-		out = append(out, authn.Authenticator{Kind: Kind, Traits: traits(r.Card)})
+		seen[r.Keeps] = true
+		out = append(out, authn.Authenticator{Kind: Kind, Traits: traits(r.Keeps)})
 	}
 	return out
 }
@@ -168,7 +169,7 @@ func own(a factor.Attempt) ([]mine, error) {
 			return nil, err
 		}
 		if r.current(a.Now) {
-			out = append(out, mine{r.Name, r.Tail, r.Card, time.Unix(r.NotAfter, 0)})
+			out = append(out, mine{r.Name, r.Tail, r.Keeps == onCard, time.Unix(r.NotAfter, 0)})
 		}
 	}
 	return out, nil
@@ -200,7 +201,7 @@ func (f *Factor) judge(ctx context.Context, a factor.Attempt, ans factor.Answer,
 		return "", factor.Verified{}, err
 	}
 	return p.account, factor.Verified{
-		Evidence: authn.Evidence{Kind: Kind, Traits: traits(p.card), Binding: p.binding.ID, Label: p.binding.Label, At: a.Now},
+		Evidence: authn.Evidence{Kind: Kind, Traits: traits(p.keeps), Binding: p.binding.ID, Label: p.binding.Label, At: a.Now},
 		Commit:   func(tx *store.Tx) error { return f.commit(tx, p) },
 		Facts:    p.facts,
 	}, nil

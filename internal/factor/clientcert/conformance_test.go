@@ -4,13 +4,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/x509"
 	"net/url"
 	"testing"
-	"time"
 
 	"seimon/internal/authn"
 	"seimon/internal/ca"
+	"seimon/internal/ca/trust"
 	"seimon/internal/factor"
 	"seimon/internal/factor/clientcert"
 	"seimon/internal/factor/factortest"
@@ -42,7 +41,7 @@ func newDesk(h factortest.House, profile string) *desk {
 	_, err = d.ca.Found(h.T.Context(), ca.Plan{Organization: "Example University"})
 	d.must(err)
 	d.factor = clientcert.New(clientcert.Rooms{
-		Attempts: d.attempts, Bindings: h.Bindings, Judge: d.judge(), People: d, Start: func(t string) string { return "/certificate/" + t },
+		Attempts: d.attempts, Bindings: h.Bindings, Judge: trust.New(h.DB, d.ca, people{}, trust.Config{}), People: d, Start: func(t string) string { return "/certificate/" + t },
 	})
 	return d
 }
@@ -127,7 +126,7 @@ func harness(profile string) factortest.Harness {
 		Traits: authn.Traits{Class: authn.Have, PhishingResistant: true, AMR: "swk"},
 		Spent:  true,
 		Words:  clientcert.Words(), Templates: clientcert.Templates(),
-		Schemas: []store.Schema{clientcert.Schema(), ca.Schema()},
+		Schemas: []store.Schema{clientcert.Schema(), ca.Schema(), trust.Schema()},
 		Tables:  []string{"clientcert_attempt"},
 		Open:    subject(profile),
 	}
@@ -141,36 +140,9 @@ func TestConformanceOfCards(t *testing.T) {
 	factortest.Run(t, h)
 }
 
-// own judges certificates of the desk's own issuer by its rows.
-type own struct{ *desk }
+// people of the suite have no addresses that certificates could be mapped by.
+type people struct{}
 
-func (d *desk) judge() clientcert.Judge { return own{d} }
-
-// Judge finds the row of a certificate.
-func (o own) Judge(tx *store.Tx, chain []*x509.Certificate) (clientcert.Verdict, error) {
-	issuers, err := o.ca.Issuers(tx)
-	if err != nil {
-		return clientcert.Verdict{}, err
-	}
-	leaf := chain[0]
-	v := clientcert.Verdict{Name: leaf.Subject.CommonName, Tail: ca.TailOf(ca.SerialText(leaf.SerialNumber)), NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter}
-	for _, i := range issuers {
-		if leaf.CheckSignatureFrom(i.Certificate) != nil {
-			continue
-		}
-		c, err := o.ca.BySerial(tx, i.ID, ca.SerialText(leaf.SerialNumber))
-		if err != nil {
-			return v, err
-		}
-		v.Certificate, v.Account, v.Issuer, v.Hardware = c, c.Account, i.Name, c.Profile == ca.CardProfile
-		switch {
-		case c.State == ca.Revoked:
-			v.Fault = authn.NewFault("C4", "since", c.Revoked.UTC().Format(time.RFC3339), "reason", string(c.Reason))
-		case tx.Now.After(c.NotAfter):
-			v.Fault = authn.NewFault("C3", "until", c.NotAfter.UTC().Format(time.RFC3339))
-		}
-		return v, nil
-	}
-	v.Fault = authn.NewFault("C7.unknown")
-	return v, nil
-}
+func (people) ByMail(*store.Tx, string) ([]authn.AccountID, error)   { return nil, nil }
+func (people) ByUserName(*store.Tx, string) (authn.AccountID, error) { return "", nil }
+func (people) Page(*store.Tx, string, int) ([]trust.Known, error)    { return nil, nil }

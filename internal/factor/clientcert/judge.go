@@ -1,12 +1,15 @@
 package clientcert
 
 import (
+	"crypto/x509"
 	"errors"
 	"slices"
 	"strings"
 	"time"
 
 	"seimon/internal/authn"
+	"seimon/internal/ca"
+	"seimon/internal/ca/trust"
 	"seimon/internal/factor"
 	"seimon/internal/store"
 )
@@ -15,7 +18,7 @@ import (
 type proof struct {
 	label   string
 	account authn.AccountID
-	card    bool
+	keeps   string // where the key is: onCard, inHardware or ""
 	cert    string // id at ca; empty for a foreign one
 	binding factor.Binding
 	fresh   bool // the binding is made with the first use of a foreign certificate
@@ -39,7 +42,7 @@ func (f *Factor) open(tx *store.Tx, a factor.Attempt, code string, naming bool) 
 	if err != nil {
 		return nil, err
 	}
-	p := &proof{label: s.label, account: v.Account, card: v.Hardware, cert: v.Certificate.ID}
+	p := &proof{label: s.label, account: v.Account, keeps: keeps(v), cert: v.Certificate.ID}
 	p.facts = map[string]string{"name": v.Name, "tail": v.Tail, "issuer": v.Issuer, "serial": v.Serial, "how": s.how}
 	if naming && v.Account != "" {
 		if a.Subject, a.Person, err = f.People.Known(tx, v.Account); err != nil {
@@ -55,7 +58,7 @@ func (f *Factor) open(tx *store.Tx, a factor.Attempt, code string, naming bool) 
 		}
 		return nil, f.tell(a, p, fault)
 	}
-	if err := f.bind(tx, a, v, p, identifier(s.chain[0].Raw)); err != nil {
+	if err := f.bind(tx, a, v, p, s.chain[0]); err != nil {
 		if fault := authn.AsFault(err); fault != nil {
 			return nil, f.tell(a, p, fault)
 		}
@@ -91,7 +94,7 @@ func (f *Factor) nothing(a factor.Attempt) error {
 // refuse finds why a certificate does not count for the account at hand. What is told
 // first helps most: whose it is, then the card, then the certificate itself, then
 // what the university decided about it.
-func (f *Factor) refuse(tx *store.Tx, a factor.Attempt, v Verdict, issued time.Time) (*authn.Fault, error) {
+func (f *Factor) refuse(tx *store.Tx, a factor.Attempt, v trust.Verdict, issued time.Time) (*authn.Fault, error) {
 	ours := v.Certificate.ID != ""
 	if v.Account != "" && v.Account != a.Subject.Account {
 		if v.Certificate.Person != "" && v.Certificate.Person == a.Subject.Person {
@@ -119,10 +122,27 @@ func (f *Factor) refuse(tx *store.Tx, a factor.Attempt, v Verdict, issued time.T
 		return authn.NewFault("C5", "day", factor.TimeFact(cut)), nil
 	case ours && v.Certificate.Mail != "" && !hasMail(a.Person, v.Certificate.Mail):
 		return authn.NewFault("C6", "mail", v.Certificate.Mail), nil
-	case (a.Requirement.HardwareBound || a.Requirement.UserVerified) && !v.Hardware && a.Proved:
+	case a.Proved && !enough(a.Requirement, traits(keeps(v))):
 		return authn.NewFault("K1.card"), nil
 	}
 	return nil, nil
+}
+
+// keeps tells where the private key of a certificate is. Issuers of others that are
+// declared to keep keys in hardware are issuers of cards.
+func keeps(v trust.Verdict) string {
+	switch c := v.Certificate; {
+	case c.Card != "", c.Profile == ca.CardProfile, v.Hardware && v.Foreign != "":
+		return onCard
+	case v.Hardware:
+		return inHardware
+	}
+	return ""
+}
+
+// enough tells whether a proof has what a rule asks of one proof alone.
+func enough(r authn.Requirement, t authn.Traits) bool {
+	return (!r.HardwareBound || t.HardwareBound) && (!r.UserVerified || t.UserVerified)
 }
 
 // cardCode is the cause for a card in a state in which it may not sign in.
@@ -141,17 +161,15 @@ func hasMail(p factor.Profile, address string) bool {
 
 // bind finds the binding of the certificate. A certificate of ours got it when it was
 // issued; a foreign one gets it with its first use.
-func (f *Factor) bind(tx *store.Tx, a factor.Attempt, v Verdict, p *proof, id string) error {
+func (f *Factor) bind(tx *store.Tx, a factor.Attempt, v trust.Verdict, p *proof, leaf *x509.Certificate) error {
+	id := identifier(leaf.Raw)
 	for _, b := range a.Active() {
 		if b.Identifier != id {
 			continue
 		}
-		r, err := readRecord(b.Payload)
-		if err != nil {
-			return err
-		}
-		p.binding, p.card = b, p.card || r.Card && v.Certificate.ID != ""
-		return nil
+		_, err := readRecord(b.Payload)
+		p.binding = b
+		return err
 	}
 	if v.Foreign == "" {
 		return authn.NewFault("C4.removed")
@@ -163,7 +181,7 @@ func (f *Factor) bind(tx *store.Tx, a factor.Attempt, v Verdict, p *proof, id st
 	if slices.ContainsFunc(old, func(b factor.Binding) bool { return b.Identifier == id }) {
 		return authn.NewFault("C4.removed")
 	}
-	r := record{Foreign: v.Foreign, Card: v.Hardware, Name: v.Name, Tail: v.Tail, NotBefore: v.NotBefore.Unix(), NotAfter: v.NotAfter.Unix()}
+	r := record{Foreign: v.Foreign, Keeps: p.keeps, Name: v.Name, Tail: v.Tail, NotBefore: leaf.NotBefore.Unix(), NotAfter: leaf.NotAfter.Unix()}
 	p.fresh, p.binding = true, factor.Binding{
 		ID: authn.NewID("bnd"), Account: v.Account, Kind: Kind, Identifier: id, Label: v.Name, State: factor.Active, Payload: r.bytes(),
 	}
