@@ -3,13 +3,10 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"os"
-	"strings"
 	"time"
 
 	"seimon/internal/ca"
 	"seimon/internal/jobs"
-	"seimon/internal/lang"
 	"seimon/internal/login"
 	"seimon/internal/session"
 	"seimon/internal/store"
@@ -25,6 +22,7 @@ const (
 // background hands the rooms' regular work and the sign-outs to the board.
 func (h *House) background() {
 	h.Jobs.Every("audit.seal", time.Second, h.Audit.Seal)
+	h.Jobs.EachNode("outage.record", 5*time.Second, h.recordTold)
 	h.Jobs.EachNode("keyring.refresh", time.Minute, h.Ring.Refresh)
 	h.Jobs.Every("factor.reseal", time.Hour, func(ctx context.Context) error {
 		_, err := h.Bindings.Reseal(ctx, h.Ring.Stale)
@@ -88,20 +86,4 @@ func (h *House) deliver(ctx context.Context) {
 			h.Log.Error("mail delivery failed", "error", err)
 		}
 	}
-}
-
-// readOutage reads announcements; a file that is missing means that there are none.
-func readOutage(file string) map[lang.Tag][]string {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil
-	}
-	out := map[lang.Tag][]string{}
-	for line := range strings.Lines(string(text)) {
-		tag, words, ok := strings.Cut(strings.TrimSpace(line), ":")
-		if ok && words != "" {
-			out[lang.Tag(tag)] = append(out[lang.Tag(tag)], strings.TrimSpace(words))
-		}
-	}
-	return out
 }

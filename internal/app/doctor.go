@@ -35,12 +35,19 @@ type diagnosed struct {
 // Run judges a running or a planned installation. Something broken ends the
 // program with code 3.
 func (c doctorCommand) Run(d *Desk) error {
-	h, err := d.House()
+	p, err := d.Words()
 	if err != nil {
-		return &codeError{exitIll, err}
+		return err
 	}
-	p := h.Words.In(lang.Tag(d.program.Language))
-	findings := diagnosis.Examine(d.ctx, h.checks(p))
+	var findings []diagnosis.Finding
+	switch h, err := d.House(); {
+	case store.Unavailable(err):
+		findings = found("database", diagnosis.Broken, "reason", err.Error())
+	case err != nil:
+		return &codeError{exitIll, err}
+	default:
+		findings = diagnosis.Examine(d.ctx, h.checks(p))
+	}
 	if c.JSON {
 		out := []diagnosed{}
 		for _, f := range findings {

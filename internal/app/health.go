@@ -1,18 +1,16 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
-	"seimon/internal/lang"
 	"seimon/internal/mail"
 	"seimon/internal/policy"
 	"seimon/internal/store"
-	"seimon/internal/web"
 )
 
 // mountHealth adds what machines ask to learn whether the gate lives and can serve.
@@ -68,53 +66,31 @@ func (h *House) readiness(ctx context.Context) readiness {
 		doc, _, err = h.Policy.Active(tx)
 		return err
 	})
-	if err != nil {
-		h.Log.Error("not ready", "error", err)
-		return readiness{Degraded: []degraded{{"database", map[string]string{"reason": err.Error()}}}}
+	o, out := h.DB.Outage()
+	if err != nil || out {
+		cause := cmp.Or(err, o.Cause)
+		h.Log.Error("not ready", "error", cause)
+		facts := map[string]string{"reason": cause.Error()}
+		if out {
+			facts["since"] = o.Since.Format(time.RFC3339)
+		}
+		return readiness{Degraded: []degraded{{"database", facts}}}
 	}
-	out := readiness{Ready: true}
+	state := readiness{Ready: true}
+	if d := h.Mail.Down(); !d.Since.IsZero() {
+		state.Degraded = append(state.Degraded, degraded{"mailserver", map[string]string{"since": d.Since.Format(time.RFC3339), "reason": d.Reply}})
+	}
 	if backlog.Waiting > 0 {
-		out.Degraded = append(out.Degraded, degraded{"mail", map[string]string{
+		state.Degraded = append(state.Degraded, degraded{"mail", map[string]string{
 			"count": strconv.FormatInt(backlog.Waiting, 10), "since": backlog.Since.Format(time.RFC3339), "reply": backlog.Reply,
 		}})
 	}
 	if doc.UsesZones() {
 		for _, p := range h.seen.suspects() {
-			out.Degraded = append(out.Degraded, degraded{"proxy", map[string]string{
+			state.Degraded = append(state.Degraded, degraded{"proxy", map[string]string{
 				"peer": p.peer.String(), "header": p.header, "count": strconv.Itoa(p.count),
 			}})
 		}
 	}
-	return out
-}
-
-// notices are the announcements for a page. Each page asks for them, so this is also
-// where forwarding headers of undeclared peers are seen.
-func (h *House) notices(r *http.Request) []string {
-	h.seen.note(web.ClientOf(r))
-	return h.outage.lines(web.Lang(r).Tag())
-}
-
-// outage shows the announcements of a file with one line for each language, such
-// as "ja: 保守作業中です" and "en: Maintenance until 18:00".
-type outage struct {
-	file string
-	mu   sync.Mutex
-	read time.Time
-	text map[lang.Tag][]string
-}
-
-// outageEvery is how often the file is looked at again.
-const outageEvery = 5 * time.Second
-
-func (o *outage) lines(tag lang.Tag) []string {
-	if o.file == "" {
-		return nil
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if time.Since(o.read) > outageEvery {
-		o.text, o.read = readOutage(o.file), time.Now()
-	}
-	return o.text[tag]
+	return state
 }

@@ -71,6 +71,7 @@ type House struct {
 	options Options
 	sweeps  []func(*store.Tx) error
 	outage  *outage
+	told    told
 	seen    *headers
 	measure *measures
 }
@@ -272,6 +273,7 @@ func (h *House) frame() (err error) {
 		return err
 	}
 	h.Site.Failed(h.Hall.Failed)
+	h.Site.Closed(h.closed)
 	h.Exit, err = signout.New(signout.Rooms{
 		DB: h.DB, Site: h.Site, Sessions: h.Sessions, Parties: h.Parties, Audit: h.Audit, Ring: h.Ring, Hall: h.Hall,
 	})

@@ -142,6 +142,8 @@ type serving struct {
 	log   *lockedBuffer
 	stop  func()
 	ended chan int
+
+	header http.Header // of the last answer
 }
 
 // lockedBuffer takes the log while the test looks at it.
@@ -176,6 +178,7 @@ func (s *site) serve() *serving {
 		}
 		select {
 		case code := <-g.ended:
+			g.ended <- code
 			s.t.Fatalf("serve ended with %d: %s", code, g.log)
 		case <-time.After(20 * time.Millisecond):
 		}
@@ -201,7 +204,7 @@ func (g *serving) get(path string, header ...string) (int, string) {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(text)
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DialContext: dial, DisableKeepAlives: true}}
+	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DialContext: dial, DisableKeepAlives: true}}
 	q, err := http.NewRequest(http.MethodGet, "https://sso.localhost:"+g.port()+path, nil)
 	if err != nil {
 		g.t.Fatal(err)
@@ -213,6 +216,7 @@ func (g *serving) get(path string, header ...string) (int, string) {
 	if err != nil {
 		g.t.Fatal(err)
 	}
+	g.header = answer.Header
 	return body(g.t, answer)
 }
 

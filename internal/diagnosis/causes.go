@@ -93,7 +93,6 @@ func catalogue() []cause {
 		{"R3.logout", anyone, nil, []string{"signout", "contact"}},
 		{"O1", anyone, nil, []string{"contact"}},
 		{"O1.busy", anyone, nil, []string{"contact"}},
-		{"O1.directory", anyone, []fact{{"since", moment}}, []string{"contact"}},
 		{"O1.mail", anyone, []fact{{"since", moment}}, []string{"contact"}},
 		{"O1.database", anyone, []fact{{"since", moment}}, []string{"contact"}},
 		{"O2", anyone, []fact{{"until", moment}}, []string{"contact"}},

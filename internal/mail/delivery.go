@@ -141,6 +141,7 @@ func (q *Queue) Deliver(ctx context.Context) error {
 			carriers.Go(func() { c.result = q.carry(ctx, c) })
 		}
 		carriers.Wait()
+		q.heard(claims)
 		if err := q.note(ctx, claims); err != nil {
 			return err
 		}
@@ -150,6 +151,29 @@ func (q *Queue) Deliver(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// heard notes whether the mail server could be spoken to.
+func (q *Queue) heard(claims []*claim) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, c := range claims {
+		if !c.result.down {
+			q.down = Down{}
+			return
+		}
+		if q.down.Since.IsZero() {
+			q.down.Since = c.result.at
+		}
+		q.down.Reply = c.result.reply
+	}
+}
+
+// Down tells since when the mail server has been out of reach.
+func (q *Queue) Down() Down {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.down
 }
 
 // claim takes due messages for this node: they are due again only after twice the

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"seimon/internal/authn"
@@ -77,6 +78,15 @@ type Queue struct {
 	seal  Sealer
 	cfg   Config
 	wake  chan struct{}
+
+	mu   sync.Mutex
+	down Down
+}
+
+// Down is since when the mail server could not be spoken to, as this program met it.
+type Down struct {
+	Since time.Time // zero while it can
+	Reply string    // why
 }
 
 // defaultLife is how long a message without an expiry is tried.

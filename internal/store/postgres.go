@@ -11,6 +11,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,8 +23,11 @@ const (
 	retryFor    = 15 * time.Second // how long a transaction is tried again after losing to others
 	laneFrom    = 2                // lost tries after which it takes its turn in the lane
 	laneWait    = time.Second      // how long it waits for that turn
-	defaultPool = 32               // connections
-	oldestMajor = 13               // the oldest PostgreSQL that is tested
+	reachFor    = 3 * time.Second  // how long a server that went away is tried again
+	reachPause  = 50 * time.Millisecond
+	connectWait = 5 * time.Second // how long a server may take to accept a connection
+	defaultPool = 32              // connections
+	oldestMajor = 13              // the oldest PostgreSQL that is tested
 )
 
 type postgresBackend struct {
@@ -31,6 +35,9 @@ type postgresBackend struct {
 	// lane is held by one transaction of this program that has lost before. The
 	// losers go one after another, since at once they would only beat each other.
 	lane chan struct{}
+	// gone is since when the server cannot be reached, in Unix nanoseconds; 0 when it
+	// can. During a long outage nobody is kept waiting for it.
+	gone atomic.Int64
 }
 
 func openPostgres(ctx context.Context, url string, conns int) (*postgresBackend, error) {
@@ -54,6 +61,9 @@ func openPostgres(ctx context.Context, url string, conns int) (*postgresBackend,
 	}
 	if !durable {
 		cfg.RuntimeParams["synchronous_commit"] = "on"
+	}
+	if !strings.Contains(url, "connect_timeout") {
+		cfg.ConnectTimeout = connectWait
 	}
 	db := stdlib.OpenDB(*cfg)
 	if conns <= 0 {
@@ -124,12 +134,21 @@ func (b *postgresBackend) background(ctx context.Context, now func() time.Time, 
 	return b.run(ctx, transaction{sql.LevelReadCommitted, false, now, fn})
 }
 
+// fate is whether a transaction that failed may be tried again.
+type fate int
+
+const (
+	final     fate = iota
+	contested      // it lost to another transaction
+	cut            // the connection was lost before the commit was sent
+)
+
 // run tries until the transaction has neither lost to another one nor lost its
 // connection before its commit was sent.
 func (b *postgresBackend) run(ctx context.Context, t transaction) error {
 	var began time.Time
-	for try := 0; ; try++ {
-		tx, again, err := b.turn(ctx, t, try)
+	for lost := 0; ; {
+		tx, what, err := b.turn(ctx, t, lost)
 		if err == nil {
 			tx.committed()
 			return nil
@@ -137,17 +156,33 @@ func (b *postgresBackend) run(ctx context.Context, t transaction) error {
 		if began.IsZero() {
 			began = time.Now()
 		}
-		if !again || ctx.Err() != nil || time.Since(began) > retryFor {
+		wait := rand.N(time.Millisecond << min(lost, 4))
+		switch {
+		case what == final || ctx.Err() != nil || time.Since(began) > retryFor:
 			return err
+		case what == contested:
+			lost++
+		case b.away() > reachFor || time.Since(began) > reachFor:
+			return err
+		default:
+			wait = reachPause
 		}
-		if err := pause(ctx, rand.N(time.Millisecond<<min(try, 4))); err != nil {
+		if err := pause(ctx, wait); err != nil {
 			return err
 		}
 	}
 }
 
+// away is for how long the server could not be reached.
+func (b *postgresBackend) away() time.Duration {
+	if gone := b.gone.Load(); gone != 0 {
+		return time.Since(time.Unix(0, gone))
+	}
+	return 0
+}
+
 // turn runs the transaction once, in the lane if it has lost before.
-func (b *postgresBackend) turn(ctx context.Context, t transaction, try int) (*Tx, bool, error) {
+func (b *postgresBackend) turn(ctx context.Context, t transaction, try int) (*Tx, fate, error) {
 	if try >= laneFrom {
 		wait := time.NewTimer(laneWait)
 		defer wait.Stop()
@@ -156,7 +191,7 @@ func (b *postgresBackend) turn(ctx context.Context, t transaction, try int) (*Tx
 			defer func() { <-b.lane }()
 		case <-wait.C: // whoever is in it takes long and is perhaps not in the way
 		case <-ctx.Done():
-			return nil, false, ctx.Err()
+			return nil, final, ctx.Err()
 		}
 	}
 	return b.once(ctx, t, try)
@@ -173,25 +208,37 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// once runs the transaction. again tells whether it may be tried again.
-func (b *postgresBackend) once(ctx context.Context, t transaction, try int) (_ *Tx, again bool, err error) {
+// once runs the transaction and tells what may come after a failure.
+func (b *postgresBackend) once(ctx context.Context, t transaction, try int) (_ *Tx, what fate, err error) {
 	raw, err := b.db.BeginTx(ctx, &sql.TxOptions{Isolation: t.level, ReadOnly: t.readOnly})
 	if err != nil {
-		return nil, disconnected(err), err
+		if disconnected(err) {
+			b.gone.CompareAndSwap(0, time.Now().UnixNano())
+			return nil, cut, err
+		}
+		return nil, final, err
 	}
+	b.gone.Store(0)
 	defer raw.Rollback() //nolint:errcheck // no effect after a commit
 	tx := &Tx{Now: t.now(), ctx: ctx, run: ctx, conn: pgTx{raw}}
 	if err := tx.call(t.fn); err != nil {
 		// What fn made of the failure of a statement does not matter for trying again.
 		err = cancelled(ctx, err)
 		cause := errors.Join(err, tx.failed)
-		again := serialization(cause) || disconnected(tx.failed) ||
-			try == 0 && t.level == sql.LevelSerializable && IsUnique(cause)
-		return nil, again, err
+		switch {
+		case serialization(cause), try == 0 && t.level == sql.LevelSerializable && IsUnique(cause):
+			return nil, contested, err
+		case disconnected(tx.failed):
+			return nil, cut, err
+		}
+		return nil, final, err
 	}
 	// After a lost connection nobody knows whether the commit was done.
 	err = cancelled(ctx, raw.Commit())
-	return tx, serialization(err), err
+	if serialization(err) {
+		return tx, contested, err
+	}
+	return tx, final, err
 }
 
 // cancelled names the caller's own cancelling, which database/sql reports to

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net/url"
 	"runtime"
 	"sync"
@@ -21,7 +23,9 @@ type sqliteBackend struct {
 	writeDB, readDB *sql.DB
 	writer          *stmtConn
 	readers         chan *stmtConn
-	made            int // readers there are
+	made            int           // readers there are
+	wait            time.Duration // for a lock of another program
+	locked          bool          // the last attempt to begin writing failed; the writer's own
 	queue           chan *ticket
 	stop            chan struct{} // closed when Close begins
 	gone            chan struct{} // closed when the writer has ended
@@ -29,10 +33,11 @@ type sqliteBackend struct {
 	closed          error
 }
 
-func openSQLite(ctx context.Context, path string, readers int) (_ *sqliteBackend, err error) {
+func openSQLite(ctx context.Context, path string, cfg Config) (_ *sqliteBackend, err error) {
 	if err := prepareFile(ctx, path); err != nil {
 		return nil, err
 	}
+	readers := cfg.Readers
 	if readers <= 0 {
 		readers = max(4, runtime.GOMAXPROCS(0)*2)
 	}
@@ -41,19 +46,20 @@ func openSQLite(ctx context.Context, path string, readers int) (_ *sqliteBackend
 		queue:   make(chan *ticket, queueLimit),
 		stop:    make(chan struct{}),
 		gone:    make(chan struct{}),
+		wait:    cmp.Or(cfg.Patience, lockWait),
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.release())
 		}
 	}()
-	if b.writeDB, err = sql.Open("sqlite", sqliteDSN(path, false)); err != nil {
+	if b.writeDB, err = sql.Open("sqlite", sqliteDSN(path, b.wait, false)); err != nil {
 		return nil, err
 	}
 	if b.writer, err = newStmtConn(ctx, b.writeDB); err != nil {
 		return nil, err
 	}
-	if b.readDB, err = sql.Open("sqlite", sqliteDSN(path, true)); err != nil {
+	if b.readDB, err = sql.Open("sqlite", sqliteDSN(path, b.wait, true)); err != nil {
 		return nil, err
 	}
 	for range readers {
@@ -71,12 +77,12 @@ func openSQLite(ctx context.Context, path string, readers int) (_ *sqliteBackend
 // pragmas of every connection. A commit is durable when it returns (synchronous),
 // and a damaged page is found when it is read (cell_size_check).
 var pragmas = [...]string{
-	"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+	"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
 	"cache_size(-8000)", "journal_size_limit(67108864)", "cell_size_check(1)", "trusted_schema(0)",
 }
 
-func sqliteDSN(path string, readOnly bool) string {
-	q := url.Values{}
+func sqliteDSN(path string, wait time.Duration, readOnly bool) string {
+	q := url.Values{"_pragma": {timeoutPragma(wait)}}
 	for _, p := range pragmas {
 		q.Add("_pragma", p)
 	}
@@ -84,6 +90,10 @@ func sqliteDSN(path string, readOnly bool) string {
 		q.Add("_pragma", "query_only(1)")
 	}
 	return fileURL(path) + "?" + q.Encode()
+}
+
+func timeoutPragma(wait time.Duration) string {
+	return fmt.Sprintf("busy_timeout(%d)", wait.Milliseconds())
 }
 
 func fileURL(path string) string { return "file:" + (&url.URL{Path: path}).EscapedPath() }

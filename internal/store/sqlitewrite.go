@@ -14,6 +14,9 @@ const (
 	batchLimit = 128  // transactions that share one commit
 	queueLimit = 1024 // transactions that wait before Write itself waits
 	lostLimit  = 3    // how often a transaction is begun whose neighbour broke the commit
+
+	lockWait   = 10 * time.Second // for a lock of another program, if nothing else is said
+	lockedWait = time.Second      // the same when the last wait was in vain
 )
 
 // ticket is one waiting Write. The writer hands it the turn, the caller runs its
@@ -121,8 +124,11 @@ func (b *sqliteBackend) writeLoop(c *stmtConn) {
 // batch runs first and whatever else waits, and commits them together.
 func (b *sqliteBackend) batch(c *stmtConn, first *ticket) {
 	ctx := context.Background()
-	if err := c.plain(ctx, "BEGIN IMMEDIATE"); err != nil {
-		first.result <- err
+	if err := b.begin(ctx, c); err != nil {
+		// Whoever waits has waited as long: one after another they would wait for ever.
+		for t := first; t != nil; t = b.next(0) {
+			t.result <- err
+		}
 		return
 	}
 	var done []*ticket
@@ -145,6 +151,21 @@ func (b *sqliteBackend) batch(c *stmtConn, first *ticket) {
 		c.plain(ctx, "ROLLBACK") //nolint:errcheck // already failing
 	}
 	answer(done, err)
+}
+
+// begin takes the lock of the file. While another program keeps it, nobody is made
+// to wait as long as the first one was.
+func (b *sqliteBackend) begin(ctx context.Context, c *stmtConn) error {
+	err := c.plain(ctx, "BEGIN IMMEDIATE")
+	if locked := err != nil; locked != b.locked {
+		b.locked = locked
+		wait := b.wait
+		if locked {
+			wait = min(wait, lockedWait)
+		}
+		c.plain(ctx, "PRAGMA "+timeoutPragma(wait)) //nolint:errcheck // only a matter of patience
+	}
+	return err
 }
 
 func answer(tickets []*ticket, err error) {

@@ -29,6 +29,9 @@ type Config struct {
 	Clock func() time.Time
 	// Readers bounds concurrent reads; 0 means a default.
 	Readers int
+	// Patience is how long a lock that another program holds on a SQLite file is
+	// waited for; 0 means 10 seconds.
+	Patience time.Duration
 }
 
 // DB is an open database. It is safe for concurrent use.
@@ -36,6 +39,7 @@ type DB struct {
 	clock   func() time.Time
 	flavour Flavour
 	backend backend
+	gauge   gauge
 }
 
 // backend is what the two flavours do differently.
@@ -58,7 +62,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	switch {
 	case strings.HasPrefix(cfg.URL, "sqlite:"):
 		db.flavour = SQLite
-		db.backend, err = openSQLite(ctx, strings.TrimPrefix(cfg.URL, "sqlite:"), cfg.Readers)
+		db.backend, err = openSQLite(ctx, strings.TrimPrefix(cfg.URL, "sqlite:"), cfg)
 	case strings.HasPrefix(cfg.URL, "postgres://"), strings.HasPrefix(cfg.URL, "postgresql://"):
 		db.flavour = PostgreSQL
 		db.backend, err = openPostgres(ctx, cfg.URL, cfg.Readers)
@@ -85,7 +89,9 @@ func (db *DB) Read(ctx context.Context, fn func(*Tx) error) error {
 	if err := outside(ctx); err != nil {
 		return err
 	}
-	return db.backend.read(ctx, db.Now, fn)
+	err := db.backend.read(ctx, db.Now, fn)
+	db.gauge.note(&db.gauge.reads, db.Now(), err)
+	return err
 }
 
 // Write runs fn in a transaction and returns nil only after it is durable. If fn
@@ -96,7 +102,9 @@ func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 	if err := outside(ctx); err != nil {
 		return err
 	}
-	return db.backend.write(ctx, db.Now, fn)
+	err := db.backend.write(ctx, db.Now, fn)
+	db.gauge.note(&db.gauge.writes, db.Now(), err)
+	return err
 }
 
 // Background is Write for work queues and housekeeping. On PostgreSQL it takes no
@@ -107,7 +115,9 @@ func (db *DB) Background(ctx context.Context, fn func(*Tx) error) error {
 	if err := outside(ctx); err != nil {
 		return err
 	}
-	return db.backend.background(ctx, db.Now, fn)
+	err := db.backend.background(ctx, db.Now, fn)
+	db.gauge.note(&db.gauge.writes, db.Now(), err)
+	return err
 }
 
 // Millis turns a time into the integer that is stored: Unix milliseconds, 0 for the zero time.

@@ -133,6 +133,13 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.cfg.Log.Error("handler failed after its answer began", "request", RequestID(r), "error", err)
 		return
 	}
+	if s.closed != nil {
+		if t, out := s.closed(r, err); out {
+			s.cfg.Log.Error("out of order", "request", RequestID(r), "support", t.Support, "error", err)
+			s.out(w, r, t)
+			return
+		}
+	}
 	if s.failed != nil && !visitOf(r).machine && s.failed(w, r, err) {
 		return
 	}

@@ -56,6 +56,7 @@ type Site struct {
 	assets    *assets
 	templates *templates
 	failed    func(w http.ResponseWriter, r *http.Request, err error) bool
+	closed    func(r *http.Request, err error) (Trouble, bool)
 }
 
 // New makes a site without routes. It refuses an origin with a path, proxies
@@ -141,6 +142,11 @@ func (s *Site) Check() error { return s.templates.check() }
 func (s *Site) Failed(show func(w http.ResponseWriter, r *http.Request, err error) bool) {
 	s.failed = show
 }
+
+// Closed installs what recognises an error that comes from a part of the house being
+// out of order, and says so to people. Everybody is asked to come back later: people
+// by a page, programs by status 503, both with Retry-After.
+func (s *Site) Closed(show func(r *http.Request, err error) (Trouble, bool)) { s.closed = show }
 
 // URL makes an absolute address of a path on this site, from the configured origin
 // and never from what a request claims.

@@ -3,6 +3,8 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -82,13 +84,45 @@ func (s *Site) broken(w http.ResponseWriter, r *http.Request) {
 		Cause: words.T("web.broken.cause"), Next: words.T("web.broken.next"), Support: RequestID(r),
 	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		t.Actions = []Action{{Label: words.T("web.again"), URL: "/" + strings.TrimLeft(r.URL.RequestURI(), "/")}}
+		t.Actions = []Action{{Label: words.T("web.again"), URL: s.sameAgain(r)}}
 	} else {
 		t.Actions = []Action{{Label: words.T("web.home"), URL: "/"}}
 	}
 	if err := s.Trouble(w, r, t); err != nil {
 		s.lastWord(w, r, err)
 	}
+}
+
+// retryAfter is when those whom an outage turned away should come again, in seconds.
+const retryAfter = 20
+
+// out says that a part of the house is out of order (RFC 9110 15.6.4).
+func (s *Site) out(w http.ResponseWriter, r *http.Request, t Trouble) {
+	t.Status = http.StatusServiceUnavailable
+	w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+	w.Header().Set("Cache-Control", "no-store")
+	if visitOf(r).machine {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(t.Status)
+		fmt.Fprintf(w, `{"error":"temporarily_unavailable","request_id":%q}`+"\n", RequestID(r)) //nolint:errcheck // the peer is gone
+		return
+	}
+	t.Actions = append([]Action{{Label: s.cfg.Words.In(s.tagOf(r)).T("web.again"), URL: s.sameAgain(r)}}, t.Actions...)
+	if err := s.Trouble(w, r, t); err != nil {
+		s.lastWord(w, r, err)
+	}
+}
+
+// sameAgain is the address that shows again what a request was about.
+func (s *Site) sameAgain(r *http.Request) string {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return "/" + strings.TrimLeft(r.URL.RequestURI(), "/")
+	}
+	get := &http.Request{Method: http.MethodGet, Host: r.Host, URL: &url.URL{Path: r.URL.Path}}
+	if _, pattern := s.mux.Handler(get); pattern != "" {
+		return "/" + strings.TrimLeft(r.URL.EscapedPath(), "/")
+	}
+	return "/"
 }
 
 // lastWord answers when even the failure page fails.

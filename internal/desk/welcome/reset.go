@@ -70,6 +70,9 @@ func (x *Welcome) mailOutage(r *http.Request) (*diagnosis.Advice, error) {
 		b, err = x.Mail.Backlog(tx)
 		return err
 	})
+	if store.Unavailable(err) {
+		return nil, nil // every page says so; help must not fall with it
+	}
 	if err != nil || b.Waiting == 0 || x.DB.Now().Sub(b.Since) < stuck {
 		return nil, err
 	}
