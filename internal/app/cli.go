@@ -39,6 +39,7 @@ type program struct {
 	Policy     policy.Command    `cmd:"" help:"Zones and rules."`
 	Audit      auditCommand      `cmd:"" help:"The record of what happened."`
 	Keys       keysCommand       `cmd:"" help:"Signing keys."`
+	Managed    managedCommand    `cmd:"" name:"managed-computers" help:"Print the policy with which a managed browser shows certificates without asking."`
 	Completion completionCommand `cmd:"" help:"Print completions for a shell."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 }

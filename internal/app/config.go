@@ -43,6 +43,7 @@ type Config struct {
 	Outage     OutageConfig     `toml:"outage"`
 
 	Certificates CertificatesConfig `toml:"certificates"`
+	CertHost     CertHostConfig     `toml:"certificate_host"`
 
 	file  string
 	lines map[string]int

@@ -20,6 +20,7 @@ func (c *Config) check() ConfigError {
 	c.checkNames(wrong)
 	c.checkDoor(wrong)
 	c.checkProxy(wrong)
+	c.checkCertHost(wrong)
 	c.checkKeep(wrong)
 	c.checkMail(wrong)
 	c.checkUniversity(wrong)

@@ -13,10 +13,13 @@ import (
 	"seimon/internal/audit"
 	"seimon/internal/authn"
 	"seimon/internal/ca"
+	"seimon/internal/ca/trust"
 	"seimon/internal/card"
+	"seimon/internal/desk/certdoor"
 	"seimon/internal/desk/portal"
 	"seimon/internal/directory"
 	"seimon/internal/factor"
+	"seimon/internal/factor/clientcert"
 	"seimon/internal/jobs"
 	"seimon/internal/keyring"
 	"seimon/internal/lang"
@@ -57,6 +60,8 @@ type House struct {
 	Sessions *session.Keeper
 	Parties  *rp.Book
 	CA       *ca.Authority
+	Trust    *trust.Trust
+	Door     *certdoor.Door // nil where no certificate host is configured
 	Throttle *throttle.Throttle
 	Bindings *factor.Bindings
 	Cards    *card.Book
@@ -74,6 +79,7 @@ type House struct {
 	told    told
 	seen    *headers
 	measure *measures
+	tries   *clientcert.Attempts
 }
 
 // Open opens the rooms from the ground up. The database is brought up to date; one
@@ -261,7 +267,9 @@ func (h *House) frame() (err error) {
 			if err != nil {
 				return err
 			}
-			h.Factors = append(h.Factors, f)
+			if f != nil { // a kind may need what this installation does not have
+				h.Factors = append(h.Factors, f)
+			}
 		}
 	}
 	h.Hall, err = login.New(login.Rooms{

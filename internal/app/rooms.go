@@ -8,13 +8,16 @@ import (
 
 	"seimon/internal/audit"
 	"seimon/internal/ca"
+	"seimon/internal/ca/trust"
 	"seimon/internal/card"
 	"seimon/internal/desk"
+	"seimon/internal/desk/certdoor"
 	"seimon/internal/desk/portal"
 	"seimon/internal/desk/welcome"
 	"seimon/internal/diagnosis"
 	"seimon/internal/directory"
 	"seimon/internal/factor"
+	"seimon/internal/factor/clientcert"
 	"seimon/internal/factor/mailcode"
 	"seimon/internal/factor/password"
 	"seimon/internal/factor/totp"
@@ -52,11 +55,13 @@ func plugs() []plug {
 		{words: password.Words, templates: password.Templates, factor: newPassword},
 		{words: totp.Words, templates: totp.Templates, factor: newTOTP},
 		{schema: mailcode.Schema, words: mailcode.Words, templates: mailcode.Templates, factor: newMailcode},
+		{schema: clientcert.Schema, words: clientcert.Words, templates: clientcert.Templates, factor: newClientcert},
 		{schema: card.Schema},
 		{schema: oidc.Schema, words: oidc.Words, templates: oidc.Templates, check: oidc.Check, front: newOIDC},
 		{words: desk.Words, join: func(h *House) error { return desk.Templates(h.Site) }},
 		{schema: portal.Schema, words: portal.Words, check: portal.Check, front: newPortal, found: foundPortal},
 		{schema: welcome.Schema, words: welcome.Words, join: openWelcome},
+		{words: certdoor.Words, join: openCertdoor},
 	}
 }
 
@@ -131,7 +136,7 @@ func (h *House) loops(address string) bool {
 func schemas() []store.Schema {
 	out := []store.Schema{
 		policy.Schema(), throttle.Schema(), audit.Schema(), mail.Schema(), jobs.Schema(), keyring.Schema(),
-		directory.Schema(), session.Schema(), rp.Schema(), ca.Schema(), factor.Schema(), login.Schema(),
+		directory.Schema(), session.Schema(), rp.Schema(), ca.Schema(), trust.Schema(), factor.Schema(), login.Schema(),
 	}
 	for _, p := range plugs() {
 		if p.schema != nil {

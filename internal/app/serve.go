@@ -113,6 +113,11 @@ func serveConfigured(ctx context.Context, c *Config, h *House) error {
 		go server.Serve(m) //nolint:errcheck // ends with the process
 		defer server.Close()
 	}
+	stop, err := h.listenForCertificates(ctx)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	defer stop()
 	h.Log.Info("ready", "listen", l.Addr().String(), "origin", c.Origin)
 	return h.Serve(ctx, l, t, h.Handler())
 }

@@ -19,6 +19,7 @@ type Announcement struct {
 	People   []Citizen `json:"people"`
 	Services []Offered `json:"services"`
 	Networks []Place   `json:"networks"`
+	CertHost string    `json:"cert_host"` // where certificates are shown; * is a name for each time
 }
 
 // Citizen is one account with its secrets.
@@ -55,7 +56,7 @@ type Place struct {
 func (t *Town) Announcement() Announcement {
 	out := Announcement{
 		SSO: t.origin(ssoHost), CAFile: t.ca.file, Mailbox: t.origin(demoHost) + "/mailbox",
-		Home: t.origin(demoHost) + "/", Config: t.path("seimon.toml"),
+		Home: t.origin(demoHost) + "/", Config: t.path("seimon.toml"), CertHost: t.certPattern(),
 	}
 	for _, p := range campus.People() {
 		out.People = append(out.People, Citizen{

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,6 +31,7 @@ var files embed.FS
 const (
 	ssoHost  = "sso.localhost"
 	demoHost = "demo.localhost"
+	certHost = "cert.sso.localhost" // the parent of the hosts that ask for certificates, on a listener of their own
 )
 
 // hosts lists every host; the gate first.
@@ -45,9 +47,11 @@ func hosts() []string {
 type Town struct {
 	dir      string
 	listener net.Listener
+	certs    net.Listener // where certificates are shown
 	port     string
 	ca       *authority
 	leaf     tls.Certificate
+	certLeaf tls.Certificate
 	log      *slog.Logger
 	house    *app.House
 	outbox   *mail.Memory
@@ -65,7 +69,11 @@ func Open(ctx context.Context, dir string, l net.Listener, log *slog.Logger) (*T
 	if err != nil {
 		return nil, err
 	}
-	t := &Town{dir: dir, listener: l, port: port, log: log, outbox: &mail.Memory{}, handlers: map[string]http.Handler{}, letters: map[string]string{}}
+	certs, err := beside(l.Addr().String())
+	if err != nil {
+		return nil, err
+	}
+	t := &Town{dir: dir, listener: l, certs: certs, port: port, log: log, outbox: &mail.Memory{}, handlers: map[string]http.Handler{}, letters: map[string]string{}}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -89,15 +97,39 @@ func Open(ctx context.Context, dir string, l net.Listener, log *slog.Logger) (*T
 	return t, nil
 }
 
+// beside listens on the next port of the same host, or on a free one.
+func beside(address string) (net.Listener, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	if n, err := strconv.Atoi(port); err == nil {
+		if l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(n+1))); err == nil {
+			return l, nil
+		}
+	}
+	return net.Listen("tcp", net.JoinHostPort(host, "0"))
+}
+
 // Close closes the house.
-func (t *Town) Close() error { return t.house.Close() }
+func (t *Town) Close() error { return errors.Join(t.house.Close(), ignoreClosed(t.certs.Close())) }
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
 
 func (t *Town) certify() (err error) {
 	now := time.Now()
 	if t.ca, err = openAuthority(t.dir, now); err != nil {
 		return err
 	}
-	t.leaf, err = t.ca.issue(filepath.Join(t.dir, "tls.pem"), filepath.Join(t.dir, "tls.key"), now, hosts())
+	if t.leaf, err = t.ca.issue(t.path("tls.pem"), t.path("tls.key"), now, hosts()); err != nil {
+		return err
+	}
+	t.certLeaf, err = t.ca.issue(t.path("cert.pem"), t.path("cert.key"), now, []string{"*." + certHost})
 	return err
 }
 
@@ -113,7 +145,7 @@ func (t *Town) configure() (*app.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	full := strings.NewReplacer("ORIGIN", t.origin(ssoHost), "LISTEN", t.listener.Addr().String(), "DEMO", t.origin(demoHost)).Replace(string(text))
+	full := strings.NewReplacer("ORIGIN", t.origin(ssoHost), "LISTEN", t.listener.Addr().String(), "CERTS", t.certs.Addr().String(), "DEMO", t.origin(demoHost)).Replace(string(text))
 	file := filepath.Join(t.dir, "seimon.toml")
 	if err := replaceFile(file, []byte(full), 0o600); err != nil {
 		return nil, err
@@ -239,7 +271,27 @@ func (t *Town) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Serve shows the demo until ctx ends.
 func (t *Town) Serve(ctx context.Context) error {
-	return t.house.Serve(ctx, t.listener, &tls.Config{Certificates: []tls.Certificate{t.leaf}, MinVersion: tls.VersionTLS12}, t)
+	ctx, stop := context.WithCancel(ctx)
+	certs := make(chan error, 1)
+	go func() {
+		certs <- t.house.ServeCertificates(ctx, t.certs, func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &t.certLeaf, nil })
+		stop()
+	}()
+	err := t.house.Serve(ctx, t.listener, &tls.Config{Certificates: []tls.Certificate{t.leaf}, MinVersion: tls.VersionTLS12}, t)
+	stop()
+	if cerr := <-certs; !errors.Is(cerr, http.ErrServerClosed) {
+		err = errors.Join(err, cerr)
+	}
+	return err
+}
+
+// certPattern is where browsers of this demo show certificates.
+func (t *Town) certPattern() string {
+	_, port, err := net.SplitHostPort(t.certs.Addr().String())
+	if err != nil {
+		return ""
+	}
+	return "https://*." + certHost + ":" + port + "/"
 }
 
 // wait returns when the gate answers.

@@ -1,9 +1,11 @@
 package oidc
 
 import (
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"seimon/internal/audit"
@@ -35,6 +37,18 @@ type proof struct {
 	AMR      []string `json:"amr,omitempty"`
 	AuthTime int64    `json:"auth_time"` // Unix seconds
 	Visit    string   `json:"visit"`     // the sid: it differs between services, so they cannot compare
+	// Bindings are what was used: offline access ends with the certificate it rests on.
+	Bindings []string `json:"bindings,omitempty"`
+}
+
+func bindingsOf(evidence []authn.Evidence) []string {
+	var out []string
+	for _, e := range evidence {
+		if e.Binding != "" {
+			out = append(out, e.Binding)
+		}
+	}
+	return out
 }
 
 func (f *Front) newGrant(hash []byte, q *request, o login.Outcome, now time.Time) *grant {
@@ -44,6 +58,7 @@ func (f *Front) newGrant(hash []byte, q *request, o login.Outcome, now time.Time
 		code: hash, client: q.Client, account: o.Subject.Account, session: o.Session.ID, request: kept, offline: q.Offline,
 		proof: proof{
 			ACR: acrOf(q.ACR, o.Evidence, now), AMR: o.Assurance.AMR, AuthTime: o.Assurance.AuthTime.Unix(), Visit: o.Visit.ID,
+			Bindings: bindingsOf(o.Evidence),
 		},
 		codeUntil: now.Add(f.Lives.Code), until: now.Add(f.Lives.Code + time.Hour),
 	}
@@ -164,4 +179,29 @@ func (f *Front) EndAccount(tx *store.Tx, account authn.AccountID, client, why st
 	return ended, f.Audit.Append(tx, audit.Event{
 		Type: "oidc.grant.ended", Account: account, Actor: string(account), Party: client, Facts: map[string]string{"why": why},
 	})
+}
+
+// EndResting ends the offline access of an account that rests on a binding, such as
+// that of a certificate which was revoked, and names the clients that lost it.
+func (f *Front) EndResting(tx *store.Tx, account authn.AccountID, binding, why string) ([]string, error) {
+	var all []*grant
+	rows, err := tx.Query("SELECT "+grantColumns+" FROM oidc_grant WHERE account = $1 AND offline = 1 AND ended_at = 0", string(account))
+	err = store.Each(rows, err, func(r *sql.Rows) error {
+		g, err := scanGrant(r)
+		if err == nil && binding != "" && slices.Contains(g.proof.Bindings, binding) {
+			all = append(all, g)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, g := range all {
+		if err := f.end(tx, g, why); err != nil {
+			return nil, err
+		}
+		out = append(out, g.client)
+	}
+	return out, nil
 }
