@@ -1,14 +1,20 @@
 package app
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 
 	"seimon/internal/audit"
+	"seimon/internal/authn"
 	"seimon/internal/ca"
+	"seimon/internal/directory"
+	"seimon/internal/lang"
 	"seimon/internal/store"
 )
 
@@ -58,6 +64,45 @@ func (h *House) issuers(ctx context.Context) error {
 		return fmt.Errorf("certificates: %w", err)
 	}
 	return nil
+}
+
+// Holder says what may stand in the certificates of an account: the name in letters
+// that every certificate chooser shows, the university's mail address, the user name
+// as a principal of the realm.
+func (h *House) Holder(a directory.Account, p directory.Person) ca.Holder {
+	out := ca.Holder{Account: a.ID, Person: p.ID, Mail: p.Mail}
+	n := p.Name
+	out.Name = strings.TrimSpace(n.FamilyLatin + " " + n.GivenLatin)
+	out.Name = cmp.Or(out.Name, strings.TrimSpace(n.Family+" "+n.Given), a.UserName)
+	if realm := h.Config.Certificates.Realm; realm != "" {
+		out.UPN = a.UserName + "@" + realm
+	}
+	return out
+}
+
+// Authority is what the commands about certificates work with.
+func (d *Desk) Authority() (ca.Office, error) {
+	h, err := d.House()
+	if err != nil {
+		return ca.Office{}, err
+	}
+	return ca.Office{
+		DB: h.DB, CA: h.CA, Actor: d.Actor(), University: h.name(lang.EN),
+		Holder: func(tx *store.Tx, user string) (ca.Holder, error) {
+			a, p, err := h.People.ByUserName(tx, user)
+			if errors.Is(err, directory.ErrNone) {
+				return ca.Holder{}, fmt.Errorf("there is no user %q", user)
+			}
+			return h.Holder(a, p), err
+		},
+		User: func(tx *store.Tx, account authn.AccountID) string {
+			a, _, err := h.People.ByID(tx, account)
+			if err != nil {
+				return ""
+			}
+			return a.UserName
+		},
+	}, nil
 }
 
 func eachHook(hooks []ca.Hook, tx *store.Tx, c ca.Certificate) error {

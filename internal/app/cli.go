@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"seimon/internal/ca"
 	"seimon/internal/diagnosis"
 	"seimon/internal/directory"
 	"seimon/internal/policy"
@@ -39,6 +40,8 @@ type program struct {
 	Policy     policy.Command    `cmd:"" help:"Zones and rules."`
 	Audit      auditCommand      `cmd:"" help:"The record of what happened."`
 	Keys       keysCommand       `cmd:"" help:"Signing keys."`
+	Ca         ca.Command        `cmd:"" name:"ca" help:"The certificate authority and its issuers."`
+	Cert       ca.CertCommand    `cmd:"" help:"Certificates of people and their devices."`
 	Managed    managedCommand    `cmd:"" name:"managed-computers" help:"Print the policy with which a managed browser shows certificates without asking."`
 	Completion completionCommand `cmd:"" help:"Print completions for a shell."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
@@ -74,7 +77,7 @@ func Run(ctx context.Context, args []string, s Streams, extra ...Extra) int {
 	options := []kong.Option{
 		kong.Name("seimon"), kong.Description("The main gate of a university: single sign-on that explains itself."),
 		kong.Writers(s.Out, s.Err), kong.Exit(func(code int) { left = code }), kong.UsageOnError(),
-		kong.Bind(d), kong.BindTo(d, (*directory.Env)(nil)), kong.BindTo(d, (*rp.Env)(nil)), kong.BindTo(d, (*policy.Env)(nil)), kong.BindTo(d, (*diagnosis.Env)(nil)),
+		kong.Bind(d), kong.BindTo(d, (*directory.Env)(nil)), kong.BindTo(d, (*rp.Env)(nil)), kong.BindTo(d, (*ca.Env)(nil)), kong.BindTo(d, (*policy.Env)(nil)), kong.BindTo(d, (*diagnosis.Env)(nil)),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	}
 	for _, e := range extra {
@@ -114,6 +117,10 @@ func (d *Desk) exit(err error) int {
 	var coded *codeError
 	if errors.As(err, &coded) {
 		return coded.code
+	}
+	var own interface{ ExitCode() int }
+	if errors.As(err, &own) {
+		return own.ExitCode()
 	}
 	return exitFailed
 }

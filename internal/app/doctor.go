@@ -92,6 +92,7 @@ func (h *House) checks(p lang.Printer) []diagnosis.Check {
 		diagnosis.CheckMail(h.DB, h.Mail),
 		diagnosis.CheckPolicy(h.DB, h.Policy, p),
 		diagnosis.CheckZones(h.DB, h.Audit, h.Policy, len(h.Config.Proxy.Addresses) > 0),
+		{Code: "issuer", Run: h.checkIssuers},
 		{Code: "tasks", Run: h.checkTasks},
 	}
 	if h.options.Transport == nil {

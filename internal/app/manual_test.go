@@ -161,6 +161,7 @@ func TestExampleConfigurationIsWhole(t *testing.T) {
 		"origin", "listen", "time_zone", "log_level", "certificate", "key", "behind", "addresses", "header", "url", "url_file",
 		"master", "old", "rotate_every", "from", "host", "port", "security", "user", "password_file", "desk", "name", "short",
 		"help", "help_url", "colour", "logo", "words", "ja", "en", "memory_kib", "time", "threads", "parallel", "idle", "absolute", "file",
+		"base", "realm", "shards", "helper",
 	}
 	for _, key := range known {
 		if !regexp.MustCompile(`(?m)^#?` + key + ` = `).MatchString(exampleConfig) {

@@ -1,0 +1,288 @@
+package ca
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"seimon/internal/store"
+)
+
+// CertCommand is "seimon cert" with its verbs.
+type CertCommand struct {
+	List    CertList    `cmd:"" help:"List certificates."`
+	Show    CertShow    `cmd:"" help:"Show one certificate."`
+	Issue   CertIssue   `cmd:"" help:"Issue a certificate for a request (PKCS#10) of somebody's device."`
+	Revoke  CertRevoke  `cmd:"" help:"Take a certificate out of use."`
+	Restore CertRestore `cmd:"" help:"End a hold."`
+	Log     LogCommand  `cmd:"" help:"The record of everything issued, which nobody can change unseen."`
+}
+
+// certView is a certificate for programs.
+type certView struct {
+	ID         string     `json:"id"`
+	User       string     `json:"user,omitempty"`
+	Account    string     `json:"account"`
+	Name       string     `json:"name"`
+	Label      string     `json:"label,omitempty"`
+	Device     string     `json:"device,omitempty"`
+	Mail       string     `json:"mail,omitempty"`
+	UPN        string     `json:"upn,omitempty"`
+	Profile    string     `json:"profile"`
+	Issuer     string     `json:"issuer"`
+	Serial     string     `json:"serial"`
+	Shard      int        `json:"shard"`
+	NotBefore  time.Time  `json:"not_before"`
+	NotAfter   time.Time  `json:"not_after"`
+	State      State      `json:"state"`
+	Revoked    *time.Time `json:"revoked,omitempty"`
+	Reason     Reason     `json:"reason,omitempty"`
+	Replaces   string     `json:"replaces,omitempty"`
+	ReplacedBy string     `json:"replaced_by,omitempty"`
+	Card       string     `json:"card,omitempty"`
+	PEM        string     `json:"pem,omitempty"`
+}
+
+func viewCertificate(tx *store.Tx, o Office, c Certificate) certView {
+	v := certView{
+		ID: c.ID, Account: string(c.Account), Name: c.Name, Label: c.Label, Device: c.Device, Mail: c.Mail, UPN: c.UPN,
+		Profile: c.Profile, Issuer: c.Issuer, Serial: c.Serial, Shard: c.Shard, NotBefore: c.NotBefore, NotAfter: c.NotAfter,
+		State: c.State, Reason: c.Reason, Replaces: c.Replaces, ReplacedBy: c.ReplacedBy, Card: c.Card,
+	}
+	if !c.Revoked.IsZero() {
+		v.Revoked = &c.Revoked
+	}
+	if len(c.DER) > 0 {
+		v.PEM = pemOf(c.DER)
+	}
+	if o.User != nil {
+		v.User = o.User(tx, c.Account)
+	}
+	return v
+}
+
+func printCertificates(w io.Writer, o Office, ctx context.Context, list []Certificate) error {
+	out := []certView{}
+	err := o.DB.Read(ctx, func(tx *store.Tx) error {
+		out = []certView{}
+		for _, c := range list {
+			out = append(out, viewCertificate(tx, o, c))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return printJSON(w, out)
+}
+
+// CertList is "seimon cert list".
+type CertList struct {
+	User    string `arg:"" optional:"" help:"Only those of this user."`
+	Profile string `help:"Only those of this profile."`
+	State   string `help:"Only those in this state." enum:",prepared,active,revoked" default:""`
+	Within  int    `help:"Only those that end within so many days." placeholder:"DAYS"`
+	Limit   int    `help:"How many at most." default:"100"`
+	After   string `help:"Go on after this id." placeholder:"ID"`
+	JSON    bool   `help:"Print JSON."`
+}
+
+// Run lists certificates.
+func (c *CertList) Run(env Env) error {
+	o, err := env.Authority()
+	if err != nil {
+		return err
+	}
+	var views []certView
+	err = o.DB.Read(env.Context(), func(tx *store.Tx) error {
+		f := Filter{Profile: c.Profile, State: State(c.State), Limit: c.Limit, Before: c.After}
+		if c.Within > 0 {
+			f.Ending = tx.Now.AddDate(0, 0, c.Within)
+		}
+		if c.User != "" {
+			holder, err := o.Holder(tx, c.User)
+			if err != nil {
+				return err
+			}
+			f.Account = holder.Account
+		}
+		list, err := o.CA.List(tx, f)
+		views = []certView{}
+		for _, k := range list {
+			views = append(views, viewCertificate(tx, o, k))
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(env.Out(), views)
+	}
+	t := tabwriter.NewWriter(env.Out(), 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "ID\tUSER\tPROFILE\tSTATE\tUNTIL\tENDS WITH\tNAME")
+	for _, v := range views {
+		state := string(v.State)
+		if v.ReplacedBy != "" && v.State == Active {
+			state = "replaced"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", v.ID, v.User, v.Profile, state, day(v.NotAfter), TailOf(v.Serial), v.Name)
+	}
+	return t.Flush()
+}
+
+// CertShow is "seimon cert show".
+type CertShow struct {
+	Certificate string `arg:"" help:"Id or serial of the certificate."`
+	PEM         bool   `help:"Print the certificate as PEM." name:"pem"`
+	Chain       bool   `help:"Print the certificate and those above it as PEM."`
+}
+
+// Run shows the certificate.
+func (c *CertShow) Run(env Env) error {
+	o, err := env.Authority()
+	if err != nil {
+		return err
+	}
+	var k Certificate
+	var view certView
+	err = o.DB.Read(env.Context(), func(tx *store.Tx) error {
+		if k, err = o.CA.Find(tx, c.Certificate); err != nil {
+			return err
+		}
+		view = viewCertificate(tx, o, k)
+		return nil
+	})
+	if err != nil {
+		return named(err, "certificate", c.Certificate)
+	}
+	if !c.PEM && !c.Chain {
+		return printJSON(env.Out(), view)
+	}
+	if len(k.DER) == 0 {
+		return fmt.Errorf("%s was never issued", k.ID)
+	}
+	fmt.Fprint(env.Out(), pemOf(k.DER))
+	if c.Chain {
+		for _, above := range o.CA.Chain(k.Issuer) {
+			fmt.Fprint(env.Out(), pemOf(above.Raw))
+		}
+	}
+	return nil
+}
+
+// CertIssue is "seimon cert issue".
+type CertIssue struct {
+	User    string `arg:"" help:"User name of the holder."`
+	Request string `help:"File with the request, or - for standard input." required:"" placeholder:"FILE"`
+	Label   string `help:"The device, as its owner calls it." required:""`
+	Profile string `help:"What stands in the certificate." default:"person-device"`
+	Days    int    `help:"Let it end earlier than the profile says." placeholder:"DAYS"`
+	Replace string `help:"Id of the certificate that this one follows." placeholder:"ID"`
+	JSON    bool   `help:"Print JSON."`
+}
+
+// Run issues the certificate and prints it.
+func (c *CertIssue) Run(env Env) error {
+	o, err := env.Authority()
+	if err != nil {
+		return err
+	}
+	file, err := env.Open(c.Request)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxRequest+1))
+	if err != nil {
+		return err
+	}
+	request, err := ParseRequest(text)
+	if err != nil {
+		return err
+	}
+	order := Order{Profile: c.Profile, Key: request.PublicKey, Label: c.Label, Replaces: c.Replace, Life: time.Duration(c.Days) * 24 * time.Hour}
+	err = o.DB.Read(env.Context(), func(tx *store.Tx) error {
+		order.Holder, err = o.Holder(tx, c.User)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	prepared, err := o.CA.Prepare(env.Context(), order)
+	if errors.Is(err, ErrNotReady) {
+		return errors.New("no issuer is active: seimon ca init makes the first one")
+	}
+	if err != nil {
+		return err
+	}
+	k, err := o.CA.Issue(env.Context(), prepared)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printCertificates(env.Out(), o, env.Context(), []Certificate{k})
+	}
+	fmt.Fprint(env.Out(), pemOf(k.DER))
+	return nil
+}
+
+// CertRevoke is "seimon cert revoke".
+type CertRevoke struct {
+	Certificate string `arg:"" help:"Id or serial of the certificate."`
+	Reason      string `help:"Why (${enum})." enum:"unspecified,keyCompromise,affiliationChanged,superseded,cessationOfOperation,certificateHold,privilegeWithdrawn" default:"unspecified"`
+}
+
+// Run revokes the certificate.
+func (c *CertRevoke) Run(env Env) error {
+	return change(env, c.Certificate, func(tx *store.Tx, o Office, id string) (Certificate, error) {
+		return o.CA.Revoke(tx, id, Reason(c.Reason), o.Actor)
+	})
+}
+
+// CertRestore is "seimon cert restore".
+type CertRestore struct {
+	Certificate string `arg:"" help:"Id or serial of the certificate."`
+}
+
+// Run ends the hold.
+func (c *CertRestore) Run(env Env) error {
+	return change(env, c.Certificate, func(tx *store.Tx, o Office, id string) (Certificate, error) {
+		return o.CA.Restore(tx, id, o.Actor)
+	})
+}
+
+// change finds a certificate, changes it and says how it stands then.
+func change(env Env, text string, fn func(tx *store.Tx, o Office, id string) (Certificate, error)) error {
+	o, err := env.Authority()
+	if err != nil {
+		return err
+	}
+	var k Certificate
+	err = o.DB.Write(env.Context(), func(tx *store.Tx) error {
+		if k, err = o.CA.Find(tx, text); err != nil {
+			return err
+		}
+		k, err = fn(tx, o, k.ID)
+		return err
+	})
+	if err != nil {
+		return named(err, "certificate", text)
+	}
+	if k.State == Revoked {
+		fmt.Fprintf(env.Out(), "%s (%s, ends with %s) is revoked since %s: %s.\n", k.Name, k.ID, k.Tail(), k.Revoked.Format(time.RFC3339), k.Reason)
+		return nil
+	}
+	fmt.Fprintf(env.Out(), "%s (%s, ends with %s) is %s.\n", k.Name, k.ID, k.Tail(), k.State)
+	return nil
+}
+
+func named(err error, what, text string) error {
+	if errors.Is(err, ErrNone) {
+		return fmt.Errorf("there is no %s %q", what, text)
+	}
+	return err
+}

@@ -1,0 +1,319 @@
+package ca
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"seimon/internal/authn"
+	"seimon/internal/store"
+)
+
+// Office is what the commands work with.
+type Office struct {
+	DB         *store.DB
+	CA         *Authority
+	Actor      string
+	University string // its name in English
+	// Holder finds an account by user name and says what may stand in its certificates.
+	Holder func(tx *store.Tx, user string) (Holder, error)
+	// User gives the user name of an account.
+	User func(tx *store.Tx, account authn.AccountID) string
+}
+
+// Env is what the building gives to the commands.
+type Env interface {
+	Context() context.Context
+	Authority() (Office, error)
+	// Open opens a named file, or standard input for "-".
+	Open(name string) (io.ReadCloser, error)
+	Out() io.Writer
+}
+
+// Command is "seimon ca" with its verbs.
+type Command struct {
+	Init     InitCommand     `cmd:"" help:"Make the root and the first issuer."`
+	Issuers  IssuersCommand  `cmd:"" help:"List roots and issuers."`
+	Show     ShowCommand     `cmd:"" help:"Show an issuer, or what is to be handed to everything that checks certificates."`
+	Rollover RolloverCommand `cmd:"" help:"Change to the next issuer, step by step."`
+	Profiles ProfilesCommand `cmd:"" help:"Show what stands in certificates."`
+	Orphans  OrphansCommand  `cmd:"" help:"Find serials that never became a certificate."`
+}
+
+// Making are the flags of making an issuer.
+type Making struct {
+	Algorithm string `help:"Algorithm of the keys (${enum}); RSA for cards and devices that know nothing else." enum:"P-256,P-384,RSA-2048,RSA-3072" default:"P-256"`
+	Issuer    string `help:"Name of the issuer, as people see it when they choose a certificate." placeholder:"NAME"`
+	Root      string `help:"Name of the root." placeholder:"NAME"`
+	Helper    bool   `help:"Keep the keys in the helper (PKCS#11) instead of the database."`
+}
+
+func (m Making) plan(o Office) Plan {
+	return Plan{Algorithm: m.Algorithm, Issuer: m.Issuer, Root: m.Root, Helper: m.Helper, Actor: o.Actor}
+}
+
+// InitCommand is "seimon ca init".
+type InitCommand struct {
+	Organization string `help:"Name of the university in certificates; its English name by default." placeholder:"NAME"`
+	Country      string `help:"Country of the university, two capital letters." placeholder:"JP"`
+	Arc          string `help:"Object identifier of the university below which the policies lie; a random one of its own (2.25) by default." placeholder:"OID"`
+	Making       `embed:""`
+}
+
+// Run founds the authority.
+func (c *InitCommand) Run(env Env) error {
+	o, err := env.Authority()
+	if err != nil {
+		return err
+	}
+	plan := c.plan(o)
+	plan.Organization, plan.Country, plan.Arc = c.Organization, c.Country, c.Arc
+	if plan.Organization == "" {
+		plan.Organization = o.University
+	}
+	i, err := o.CA.Found(env.Context(), plan)
+	if errors.Is(err, ErrFounded) {
+		return errors.New("the authority exists already (seimon ca issuers); a further issuer is made with: seimon ca rollover prepare")
+	}
+	if err != nil {
+		return err
+	}
+	key, err := o.CA.LogKey(env.Context())
+	if err != nil {
+		return err
+	}
+	w := env.Out()
+	fmt.Fprintf(w, "The root %q and the issuer %q are made.\n", i.Root.Subject.CommonName, i.Name)
+	fmt.Fprintf(w, "  root    %s  SHA-256 %s\n", i.RootID, fingerprint(i.Root.Raw))
+	fmt.Fprintf(w, "  issuer  %s  SHA-256 %s\n", i.ID, fingerprint(i.Certificate.Raw))
+	for _, a := range Assurances() {
+		fmt.Fprintf(w, "  policy  %s  %s\n", o.CA.Policy(a), a)
+	}
+	fmt.Fprintf(w, "  log key SHA-256 %s\n", fingerprint(key))
+	fmt.Fprintln(w, "Note the fingerprints on paper. Hand the certificates to RADIUS and VPN servers: seimon ca show --bundle")
+	return nil
+}
+
+// fingerprint is the SHA-256 in groups, as people compare it.
+func fingerprint(der []byte) string {
+	sum := sha256.Sum256(der)
+	parts := make([]string, len(sum))
+	for i, b := range sum {
+		parts[i] = fmt.Sprintf("%02X", b)
+	}
+	return strings.Join(parts, ":")
+}
+
+// IssuersCommand is "seimon ca issuers".
+type IssuersCommand struct {
+	JSON bool `help:"Print JSON."`
+}
+
+// issuerView is an issuer for programs.
+type issuerView struct {
+	ID          string      `json:"id"`
+	Name        string      `json:"name"`
+	State       IssuerState `json:"state"`
+	Since       time.Time   `json:"since"`
+	Algorithm   string      `json:"algorithm"`
+	Helper      bool        `json:"helper"`
+	Root        string      `json:"root"`
+	NotBefore   time.Time   `json:"not_before"`
+	NotAfter    time.Time   `json:"not_after"`
+	Fingerprint string      `json:"sha256"`
+	Steps       []Step      `json:"possible_steps"`
+	PEM         string      `json:"pem"`
+}
+
+func viewIssuer(i Issuer) issuerView {
+	return issuerView{
+		ID: i.ID, Name: i.Name, State: i.State, Since: i.Since, Algorithm: i.Algorithm, Helper: i.Helper, Root: i.RootID,
+		NotBefore: i.Certificate.NotBefore, NotAfter: i.Certificate.NotAfter, Fingerprint: fingerprint(i.Certificate.Raw),
+		Steps: append([]Step{}, Possible(i.State)...), PEM: pemOf(i.Certificate.Raw),
+	}
+}
+
+func pemOf(der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// Run lists roots and issuers.
+func (c *IssuersCommand) Run(env Env) error {
+	all, _, err := everyIssuer(env)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		out := []issuerView{}
+		for _, i := range all {
+			out = append(out, viewIssuer(i))
+		}
+		return printJSON(env.Out(), out)
+	}
+	t := tabwriter.NewWriter(env.Out(), 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "ID\tSTATE\tSINCE\tALGORITHM\tUNTIL\tNAME")
+	for _, i := range all {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", i.ID, i.State, day(i.Since), i.Algorithm, day(i.Certificate.NotAfter), i.Name)
+	}
+	return t.Flush()
+}
+
+func day(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Format("2006-01-02")
+}
+
+func everyIssuer(env Env) ([]Issuer, Office, error) {
+	o, err := env.Authority()
+	if err != nil {
+		return nil, o, err
+	}
+	var all []Issuer
+	err = o.DB.Read(env.Context(), func(tx *store.Tx) error {
+		all, err = o.CA.all(tx)
+		return err
+	})
+	return all, o, err
+}
+
+// ShowCommand is "seimon ca show".
+type ShowCommand struct {
+	Issuer string `arg:"" optional:"" help:"Id of the issuer; the active one by default."`
+	PEM    bool   `help:"Print the certificate and those above it as PEM." xor:"form" name:"pem"`
+	Bundle bool   `help:"Print all roots and the issuers that are distributed, active or sign only lists and answers, as PEM." xor:"form"`
+	JSON   bool   `help:"Print JSON." xor:"form"`
+}
+
+// Run shows the issuer.
+func (c *ShowCommand) Run(env Env) error {
+	all, o, err := everyIssuer(env)
+	if err != nil {
+		return err
+	}
+	if c.Bundle {
+		for _, i := range all {
+			if i.Publishes() {
+				fmt.Fprintf(env.Out(), "# %s (%s)\n%s", i.Name, i.State, pemOf(i.Certificate.Raw))
+			}
+		}
+		return nil
+	}
+	for _, i := range all {
+		if i.ID != c.Issuer && (c.Issuer != "" || i.State != IssuerActive) {
+			continue
+		}
+		switch {
+		case c.PEM:
+			for _, cert := range o.CA.Chain(i.ID) {
+				fmt.Fprint(env.Out(), pemOf(cert.Raw))
+			}
+			return nil
+		case c.JSON:
+			return printJSON(env.Out(), viewIssuer(i))
+		}
+		return c.print(env.Out(), o.CA, i)
+	}
+	if c.Issuer == "" {
+		return errors.New("no issuer is active: seimon ca init makes the first one")
+	}
+	return fmt.Errorf("there is no issuer %q", c.Issuer)
+}
+
+func (c *ShowCommand) print(w io.Writer, a *Authority, i Issuer) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, row := range [][2]string{
+		{"id", i.ID}, {"name", i.Name}, {"state", string(i.State) + " since " + day(i.Since)}, {"algorithm", i.Algorithm},
+		{"key", map[bool]string{false: "sealed in the database", true: "in the helper"}[i.Helper]},
+		{"valid", day(i.Certificate.NotBefore) + " to " + day(i.Certificate.NotAfter)}, {"serial", SerialText(i.Certificate.SerialNumber)},
+		{"SHA-256", fingerprint(i.Certificate.Raw)}, {"root", i.Root.Subject.CommonName + " (" + i.RootID + ")"},
+		{"lists", a.listURL(i.ID, 1) + " to " + fmt.Sprint(a.Shards())}, {"answers", a.answerURL(i.ID)},
+		{"next steps", strings.Join(append(texts(Possible(i.State)), "-")[:max(1, len(Possible(i.State)))], ", ")},
+	} {
+		fmt.Fprintf(t, "%s\t%s\n", row[0], row[1])
+	}
+	return t.Flush()
+}
+
+// ProfilesCommand is "seimon ca profiles".
+type ProfilesCommand struct {
+	JSON bool `help:"Print JSON."`
+}
+
+// Run shows the profiles as they are in force.
+func (c *ProfilesCommand) Run(env Env) error {
+	o, err := env.Authority()
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(env.Out(), o.CA.Profiles())
+	}
+	t := tabwriter.NewWriter(env.Out(), 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "PROFILE\tDAYS\tCOMMON NAME\tNAMES\tPURPOSES\tPOLICY\tKEYS")
+	for _, p := range o.CA.Profiles() {
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s %s\t%s\n", p.Name, p.Days, p.CommonName, strings.Join(p.Names, " "),
+			strings.Join(p.ExtendedKeyUsage, " "), p.Assurance, o.CA.Policy(p.Assurance), strings.Join(p.Keys, " "))
+	}
+	return t.Flush()
+}
+
+// OrphansCommand is "seimon ca orphans".
+type OrphansCommand struct {
+	Older time.Duration `help:"Look for intents older than this." default:"1h"`
+	Mend  bool          `help:"Revoke their serials."`
+	JSON  bool          `help:"Print JSON."`
+}
+
+// Run lists orphans, and mends them if asked.
+func (c *OrphansCommand) Run(env Env) error {
+	o, err := env.Authority()
+	if err != nil {
+		return err
+	}
+	if c.Older < 10*time.Minute {
+		return errors.New("an intent younger than 10m may still become a certificate")
+	}
+	var list []Certificate
+	if c.Mend {
+		list, err = o.CA.MendOrphans(env.Context(), c.Older, o.Actor)
+	} else {
+		err = o.DB.Read(env.Context(), func(tx *store.Tx) error {
+			list, err = o.CA.Orphans(tx, c.Older)
+			return err
+		})
+	}
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printCertificates(env.Out(), o, env.Context(), list)
+	}
+	for _, k := range list {
+		fmt.Fprintf(env.Out(), "%s  serial %s  %s  %s\n", k.ID, k.Serial, k.Created.Format(time.RFC3339), k.Name)
+	}
+	switch {
+	case len(list) == 0:
+		fmt.Fprintln(env.Out(), "There are no orphans.")
+	case c.Mend:
+		fmt.Fprintf(env.Out(), "%d serials are revoked.\n", len(list))
+	default:
+		fmt.Fprintf(env.Out(), "%d orphans; with --mend their serials are revoked.\n", len(list))
+	}
+	return nil
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
