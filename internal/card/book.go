@@ -172,3 +172,50 @@ func (b *Book) List(tx *store.Tx, f Filter) ([]Card, error) {
 	}
 	return b.list(tx, "WHERE state = $1 AND id > $2 ORDER BY id LIMIT $3", string(f.State), f.After, limit)
 }
+
+// Find finds a card by its id, its own number or what is printed on it. The present
+// life comes before returned ones; two cards with one label are refused.
+func (b *Book) Find(tx *store.Tx, word string) (Card, error) {
+	list, err := b.list(tx, `WHERE id = $1 OR serial = $1 OR label = $1 AND label <> ''
+		ORDER BY CASE WHEN state = 'returned' THEN 1 ELSE 0 END, created DESC, id`, word)
+	switch {
+	case err != nil:
+		return Card{}, err
+	case len(list) == 0:
+		return Card{}, ErrNone
+	case len(list) > 1 && list[1].State != Returned && list[0].Serial != list[1].Serial:
+		return Card{}, ErrAmbiguous
+	}
+	return list[0], nil
+}
+
+// ErrAmbiguous says that several cards carry the same label.
+var ErrAmbiguous = errors.New("card: several cards carry this label; use the card's own number")
+
+// History lists the earlier states of a card, the oldest first.
+func (b *Book) History(tx *store.Tx, id string) (out []Past, err error) {
+	rows, err := tx.Query("SELECT state, since, until, why, by_whom FROM card_past WHERE card = $1 ORDER BY number", id)
+	err = store.Each(rows, err, func(rows *sql.Rows) error {
+		var p Past
+		var since, until int64
+		err := rows.Scan(&p.State, &since, &until, &p.Why, &p.By)
+		p.Since, p.Until = store.Time(since), store.Time(until)
+		out = append(out, p)
+		return err
+	})
+	return out, err
+}
+
+// Proofs lists when a person's documents were looked at, the oldest first.
+func (b *Book) Proofs(tx *store.Tx, person authn.PersonID) (out []Proof, err error) {
+	rows, err := tx.Query("SELECT card, account, person, act, document, at, by_whom FROM card_proof WHERE person = $1 ORDER BY number", string(person))
+	err = store.Each(rows, err, func(rows *sql.Rows) error {
+		var p Proof
+		var at int64
+		err := rows.Scan(&p.Card, &p.Account, &p.Person, &p.Act, &p.Document, &at, &p.By)
+		p.At = store.Time(at)
+		out = append(out, p)
+		return err
+	})
+	return out, err
+}
