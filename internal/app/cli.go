@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"seimon/internal/ca"
+	"seimon/internal/card"
 	"seimon/internal/diagnosis"
 	"seimon/internal/directory"
 	"seimon/internal/policy"
@@ -38,6 +39,7 @@ type program struct {
 	User       directory.Command `cmd:"" help:"People and their accounts."`
 	Party      rp.Command        `cmd:"" help:"Services that people sign in to."`
 	Policy     policy.Command    `cmd:"" help:"Zones and rules."`
+	Card       card.Command      `cmd:"" help:"IC cards: stock, personalise, hand over, unblock, end."`
 	Audit      auditCommand      `cmd:"" help:"The record of what happened."`
 	Keys       keysCommand       `cmd:"" help:"Signing keys."`
 	Ca         ca.Command        `cmd:"" name:"ca" help:"The certificate authority and its issuers."`
@@ -78,6 +80,7 @@ func Run(ctx context.Context, args []string, s Streams, extra ...Extra) int {
 		kong.Name("seimon"), kong.Description("The main gate of a university: single sign-on that explains itself."),
 		kong.Writers(s.Out, s.Err), kong.Exit(func(code int) { left = code }), kong.UsageOnError(),
 		kong.Bind(d), kong.BindTo(d, (*directory.Env)(nil)), kong.BindTo(d, (*rp.Env)(nil)), kong.BindTo(d, (*ca.Env)(nil)), kong.BindTo(d, (*policy.Env)(nil)), kong.BindTo(d, (*diagnosis.Env)(nil)),
+		kong.BindTo(d, (*card.Env)(nil)),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	}
 	for _, e := range extra {

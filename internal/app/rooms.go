@@ -56,7 +56,7 @@ func plugs() []plug {
 		{words: totp.Words, templates: totp.Templates, factor: newTOTP},
 		{schema: mailcode.Schema, words: mailcode.Words, templates: mailcode.Templates, factor: newMailcode},
 		{schema: clientcert.Schema, words: clientcert.Words, templates: clientcert.Templates, factor: newClientcert},
-		{schema: card.Schema},
+		{schema: card.Schema, words: card.Words},
 		{schema: oidc.Schema, words: oidc.Words, templates: oidc.Templates, check: oidc.Check, front: newOIDC},
 		{words: desk.Words, join: func(h *House) error { return desk.Templates(h.Site) }},
 		{schema: portal.Schema, words: portal.Words, check: portal.Check, front: newPortal, found: foundPortal},

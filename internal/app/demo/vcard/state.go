@@ -170,3 +170,17 @@ func (c *Card) setKey(slot byte, private crypto.PrivateKey, policy [2]byte, impo
 	c.s.Keys[fmt.Sprintf("%02x", slot)] = &Key{PKCS8: der, Alg: alg, PINPolicy: pin, Touch: max(policy[1], 1), Imported: imported, private: private}
 	return c.Save()
 }
+
+// PIN is the card's PIN now: a virtual card keeps no secrets from its owner.
+func (c *Card) PIN() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.s.PIN
+}
+
+// ManagementKey is the key that lets its holder write on the card.
+func (c *Card) ManagementKey() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return bytes.Clone(c.s.MgmtKey)
+}

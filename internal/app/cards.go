@@ -1,0 +1,58 @@
+package app
+
+import (
+	"context"
+	"os"
+
+	"seimon/internal/audit"
+	"seimon/internal/authn"
+	"seimon/internal/ca"
+	"seimon/internal/card"
+	"seimon/internal/card/pcsc"
+	"seimon/internal/directory"
+	"seimon/internal/lang"
+	"seimon/internal/store"
+)
+
+// pcscd is where the card service of this machine listens.
+func pcscd() string {
+	if s := os.Getenv("PCSCLITE_CSOCK_NAME"); s != "" {
+		return s
+	}
+	return pcsc.Socket
+}
+
+// Readers lists the card readers of this machine.
+func (d *Desk) Readers() ([]pcsc.Reader, error) { return pcsc.Readers(d.ctx, pcscd()) }
+
+// Cards is what the commands about IC cards work with.
+func (d *Desk) Cards() (card.Desk, error) {
+	h, err := d.House()
+	if err != nil {
+		return card.Desk{}, err
+	}
+	return card.Desk{Office: h.CardOffice(d.Actor(), pcscSlot), Words: h.Words, University: h.name(lang.JA)}, nil
+}
+
+func pcscSlot(ctx context.Context, reader string) (card.Slot, error) {
+	return pcsc.Open(ctx, pcscd(), reader)
+}
+
+// CardOffice is the desk for IC cards: who works there, and how a card is taken.
+func (h *House) CardOffice(actor string, insert func(ctx context.Context, reader string) (card.Slot, error)) card.Office {
+	return card.Office{
+		DB: h.DB, Book: h.Cards, CA: h.CA, People: h.People, Seal: h.Ring, Actor: actor, Holder: h.holder, Insert: insert,
+		Note: func(tx *store.Tx, event string, account authn.AccountID, facts map[string]string) error {
+			return h.Audit.Append(tx, audit.Event{Type: event, Account: account, Actor: actor, Facts: facts})
+		},
+	}
+}
+
+// holder says what stands of an account in the certificate of its card.
+func (h *House) holder(a directory.Account, p directory.Person) ca.Holder {
+	out := ca.Holder{Account: a.ID, Person: a.Person, Name: p.Name.Full(lang.EN), Mail: p.Mail}
+	if realm := h.Config.Certificates.Realm; realm != "" {
+		out.UPN = a.UserName + "@" + realm
+	}
+	return out
+}
