@@ -1,0 +1,195 @@
+package status
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"seimon/internal/store"
+)
+
+// Publish signs the lists and the responder's certificates that are due. A job calls
+// it about once a second on one node at a time; if two nodes do, nothing breaks.
+func (s *Status) Publish(ctx context.Context) error {
+	var issuers map[string]*issuer
+	var due []listKey
+	var bare []string
+	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
+		if issuers, err = s.authorities(tx); err != nil {
+			return err
+		}
+		if due, err = s.dueLists(tx, issuers); err != nil {
+			return err
+		}
+		bare, err = s.dueSigners(tx, issuers)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, id := range bare {
+		if err := s.renew(ctx, issuers[id]); err != nil {
+			faults = append(faults, fmt.Errorf("status: responder of %s: %w", issuers[id].Name, err))
+		}
+	}
+	for _, key := range due {
+		if err := s.publish(ctx, issuers[key.issuer], key); err != nil {
+			faults = append(faults, fmt.Errorf("status: list %d of %s: %w", key.shard, issuers[key.issuer].Name, err))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// dueLists tells which lists are missing, old or changed.
+func (s *Status) dueLists(tx *store.Tx, issuers map[string]*issuer) ([]listKey, error) {
+	due := map[listKey]bool{}
+	for id, i := range issuers {
+		last := s.own.Shards()
+		if i.root {
+			last = 1
+		}
+		for shard := full; shard <= last; shard++ {
+			due[listKey{id, shard}] = true
+		}
+	}
+	rows, err := tx.Query("SELECT issuer, shard, number, this_update, next_update FROM status_list")
+	err = store.Each(rows, err, func(rows *sql.Rows) error {
+		var key listKey
+		var number, this, next int64
+		if err := rows.Scan(&key.issuer, &key.shard, &number, &this, &next); err != nil {
+			return err
+		}
+		age := tx.Now.Sub(store.Time(this))
+		// A clock that was set back makes a list look young; its end tells.
+		old := number == 0 || age >= s.cfg.ListEvery || age < -time.Minute || store.Time(next).Sub(tx.Now) > s.cfg.ListLife+time.Minute
+		if issuers[key.issuer] != nil {
+			due[key] = old
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	rows, err = tx.Query("SELECT DISTINCT issuer, shard FROM status_change")
+	err = store.Each(rows, err, func(rows *sql.Rows) error {
+		var key listKey
+		err := rows.Scan(&key.issuer, &key.shard)
+		if issuers[key.issuer] != nil {
+			due[key] = true
+		}
+		return err
+	})
+	maps.DeleteFunc(due, func(_ listKey, yes bool) bool { return !yes })
+	// The small lists first: they are what certificates name.
+	return slices.SortedFunc(maps.Keys(due), func(a, b listKey) int {
+		return slices.Compare([]int{rank(a), a.shard}, []int{rank(b), b.shard})
+	}), err
+}
+
+func rank(k listKey) int {
+	if k.shard == full {
+		return 1
+	}
+	return 0
+}
+
+// publish makes one list.
+func (s *Status) publish(ctx context.Context, i *issuer, key listKey) error {
+	number, err := s.reserve(ctx, key)
+	if err != nil {
+		return err
+	}
+	d := draft{issuer: i.Certificate.RawSubject, keyID: i.Certificate.SubjectKeyId, number: number, onlyCAs: i.root, onlyUser: !i.root}
+	if key.shard != full {
+		d.point = fmt.Sprintf("%s/crl/%s/%d.crl", s.own.Base(), key.issuer, key.shard)
+	}
+	err = s.db.Read(ctx, func(tx *store.Tx) (err error) {
+		d.this, d.next = tx.Now.Truncate(time.Second), tx.Now.Truncate(time.Second).Add(s.cfg.ListLife)
+		// RFC 5280 3.3: an entry stays until a list has appeared after the end of the
+		// certificate.
+		d.entries, err = s.own.RevokedOf(tx, key.issuer, key.shard, tx.Now.Add(-2*s.cfg.ListLife))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	signer, err := s.own.Sign(ctx, key.issuer)
+	if err != nil {
+		return err
+	}
+	der, err := d.sign(signer)
+	if err != nil {
+		return err
+	}
+	return s.keepList(ctx, key, d, der)
+}
+
+// reserve takes the next number of a list and claims the changes that wait for it.
+// Numbers follow the clock where it is ahead, so that they also rise when a database
+// is restored from a backup.
+func (s *Status) reserve(ctx context.Context, key listKey) (number int64, err error) {
+	err = s.db.Background(ctx, func(tx *store.Tx) error {
+		err := tx.QueryRow(`INSERT INTO status_list (issuer, shard, reserved, number, entries, this_update, next_update, digest, der)
+			VALUES ($1, $2, $3, 0, 0, 0, 0, '', $4)
+			ON CONFLICT (issuer, shard) DO UPDATE SET
+				reserved = CASE WHEN status_list.reserved < excluded.reserved THEN excluded.reserved ELSE status_list.reserved + 1 END
+			RETURNING reserved`, key.issuer, int64(key.shard), store.Millis(tx.Now), []byte{}).Scan(&number)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec("UPDATE status_change SET claimed = $1 WHERE issuer = $2 AND shard = $3", number, key.issuer, int64(key.shard))
+		return err
+	})
+	return number, err
+}
+
+// keepList stores a signed list unless a later one is there already.
+func (s *Status) keepList(ctx context.Context, key listKey, d draft, der []byte) error {
+	sum := sha256.Sum256(der)
+	return s.db.Background(ctx, func(tx *store.Tx) error {
+		n, err := tx.Exec(`UPDATE status_list SET number = $1, entries = $2, this_update = $3, next_update = $4, digest = $5, der = $6
+			WHERE issuer = $7 AND shard = $8 AND number < $1`,
+			d.number, int64(len(d.entries)), store.Millis(d.this), store.Millis(d.next), hex.EncodeToString(sum[:]), der, key.issuer, int64(key.shard))
+		if err != nil || n == 0 {
+			return err
+		}
+		_, err = tx.Exec("DELETE FROM status_change WHERE issuer = $1 AND shard = $2 AND claimed > 0 AND claimed <= $3", key.issuer, int64(key.shard), d.number)
+		return err
+	})
+}
+
+// Published is what is known of a published list, for doctor and console.
+type Published struct {
+	Issuer     string
+	Shard      int // 0 is the full list
+	Number     int64
+	Entries    int64
+	ThisUpdate time.Time
+	NextUpdate time.Time
+	Waiting    int64     // changes that are not in it yet
+	Since      time.Time // of the oldest of them
+}
+
+// Lists tells how old the lists are and what waits for them.
+func (s *Status) Lists(tx *store.Tx) ([]Published, error) {
+	var out []Published
+	rows, err := tx.Query(`SELECT l.issuer, l.shard, l.number, l.entries, l.this_update, l.next_update, COUNT(c.id), COALESCE(MIN(c.at), 0)
+		FROM status_list l LEFT JOIN status_change c ON c.issuer = l.issuer AND c.shard = l.shard
+		GROUP BY l.issuer, l.shard, l.number, l.entries, l.this_update, l.next_update ORDER BY l.issuer, l.shard`)
+	err = store.Each(rows, err, func(rows *sql.Rows) error {
+		var p Published
+		var this, next, since int64
+		err := rows.Scan(&p.Issuer, &p.Shard, &p.Number, &p.Entries, &this, &next, &p.Waiting, &since)
+		p.ThisUpdate, p.NextUpdate, p.Since = store.Time(this), store.Time(next), store.Time(since)
+		out = append(out, p)
+		return err
+	})
+	return out, err
+}
