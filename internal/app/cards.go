@@ -6,10 +6,8 @@ import (
 
 	"seimon/internal/audit"
 	"seimon/internal/authn"
-	"seimon/internal/ca"
 	"seimon/internal/card"
 	"seimon/internal/card/pcsc"
-	"seimon/internal/directory"
 	"seimon/internal/lang"
 	"seimon/internal/store"
 )
@@ -41,18 +39,9 @@ func pcscSlot(ctx context.Context, reader string) (card.Slot, error) {
 // CardOffice is the desk for IC cards: who works there, and how a card is taken.
 func (h *House) CardOffice(actor string, insert func(ctx context.Context, reader string) (card.Slot, error)) card.Office {
 	return card.Office{
-		DB: h.DB, Book: h.Cards, CA: h.CA, People: h.People, Seal: h.Ring, Actor: actor, Holder: h.holder, Insert: insert,
+		DB: h.DB, Book: h.Cards, CA: h.CA, People: h.People, Seal: h.Ring, Actor: actor, Holder: h.Holder, Insert: insert,
 		Note: func(tx *store.Tx, event string, account authn.AccountID, facts map[string]string) error {
 			return h.Audit.Append(tx, audit.Event{Type: event, Account: account, Actor: actor, Facts: facts})
 		},
 	}
-}
-
-// holder says what stands of an account in the certificate of its card.
-func (h *House) holder(a directory.Account, p directory.Person) ca.Holder {
-	out := ca.Holder{Account: a.ID, Person: a.Person, Name: p.Name.Full(lang.EN), Mail: p.Mail}
-	if realm := h.Config.Certificates.Realm; realm != "" {
-		out.UPN = a.UserName + "@" + realm
-	}
-	return out
 }

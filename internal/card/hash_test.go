@@ -1,0 +1,5 @@
+package card_test
+
+import "crypto"
+
+const sha256 = crypto.SHA256
