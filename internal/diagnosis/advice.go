@@ -3,6 +3,7 @@ package diagnosis
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"seimon/internal/authn"
@@ -90,6 +91,17 @@ func refine(f *authn.Fault) authn.Code {
 		case "slow", "fast":
 			return f.Code + "." + authn.Code(f.Facts["direction"])
 		}
+	case "C4":
+		switch f.Facts["reason"] {
+		case "certificateHold":
+			return "C4.hold"
+		case "keyCompromise", "cACompromise":
+			return "C4.compromise"
+		case "superseded":
+			return "C4.superseded"
+		case "affiliationChanged", "cessationOfOperation", "privilegeWithdrawn":
+			return "C4.left"
+		}
 	case "M1", "M2.wrong":
 		switch state := f.Facts["state"]; {
 		case state == "refused" || state == "queued":
@@ -131,6 +143,9 @@ func action(p lang.Printer, name string, ctx Context) Action {
 func sentence(p lang.Printer, c cause, part string, facts map[string]string) string {
 	id := "diagnosis." + string(c.code) + "."
 	for _, f := range c.facts {
+		if strings.HasPrefix(f.name, "right") && part != "next" {
+			continue // which certificate is right belongs to the next step alone
+		}
 		if _, ok := facts[f.name]; !ok && p.Has(id+"plain."+part) {
 			return p.T(id + "plain." + part)
 		}
@@ -194,7 +209,7 @@ func Words() lang.Source { return lang.Source{Room: "diagnosis", Files: words} }
 // Codes lists every code that has words, sorted.
 func Codes() []authn.Code {
 	var out []authn.Code
-	for _, c := range catalogue() {
+	for _, c := range everything() {
 		out = append(out, c.code)
 	}
 	slices.Sort(out)

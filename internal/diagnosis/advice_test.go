@@ -31,7 +31,7 @@ func TestScenarioFamiliesHaveWords(t *testing.T) {
 		have[c] = true
 		have[c.Family()] = true
 	}
-	for c := range strings.FieldsSeq("P1 P2 P3 P4 P5 P6 P7 P8 Z1 Z2 Z3 Z4 Z5 T1 T2 T3 T4 T5 T6 T7 M1 M2 M3 B1 B2 B3 R1 R2 R3 O1 O2") {
+	for c := range strings.FieldsSeq("P1 P2 P3 P4 P5 P6 P7 P8 Z1 Z2 Z3 Z4 Z5 T1 T2 T3 T4 T5 T6 T7 M1 M2 M3 B1 B2 B3 R1 R2 R3 O1 O2 C1 C2 C3 C4 C5 C6 C7 C8 K1 K2 K3 K4") {
 		if !have[authn.Code(c)] {
 			t.Errorf("%s has no words", c)
 		}
@@ -39,7 +39,9 @@ func TestScenarioFamiliesHaveWords(t *testing.T) {
 	for c := range strings.FieldsSeq(`P1 P3 P5 P6 P6.code P6.used P6.expired P7.suspended P7.expired P7.early P8.short P8.breached P8.expired
 		P9.empty P9.mismatch P9.characters P9.same P9.race P9.short P9.long P9.common P9.walk P9.repeat P9.person P9.university P9.date
 		O1.busy T1 T1.form T1.enroll T2.slow T2.fast T3 T4 T5 T5.lost T8 M1.wait M1.none M2.wrong M2.form M2.expired M2.older M2.used M3 M3.form M3.taken
-		B1.expired B1.cookies B2 B2.done B2.browser R1 R1.none R1.enroll R2 R3.unknown Z1 Z2 Z2.guest Z3 Z4 internal hidden`) {
+		B1.expired B1.cookies B2 B2.done B2.browser R1 R1.none R1.enroll R2 R3.unknown Z1 Z2 Z2.guest Z3 Z4 internal hidden
+		C1.late C2.own C2.none C3.early C4.removed C7.unknown C7.self C7.server C7.usage C7.chain C7.weak C7.status C7.mapping K1.card
+		K4.suspended K4.lost K4.replaced K4.returned`) {
 		if !slices.Contains(diagnosis.Codes(), authn.Code(c)) {
 			t.Errorf("%s, which a room raises, has no words of its own", c)
 		}
@@ -88,6 +90,8 @@ func allFacts() map[string]string {
 		"tries": "4", "digits": "6", "maximum": "5", "minimum": "15", "length": "9", "seconds": "95",
 		"device": "my phone", "current": "new phone", "to": "t***@example.ac.jp", "reply": "550 no such user", "domain": "example.ac.jp",
 		"address": "192.0.2.1", "zone": "relay", "groups": "staff",
+		"name": "Yamada Hanako - laptop 2026", "tail": "9D:86", "issuer": "Example University User CA G1", "day": at,
+		"mail": "hanako@example.ac.jp", "right": "Yamada Hanako - card 2026", "right_tail": "11:F0",
 	}
 }
 
@@ -154,7 +158,7 @@ func TestNothingIsToldBeforeProof(t *testing.T) {
 		return diagnosis.Advise(p, &authn.Fault{Code: code, Facts: allFacts()}, diagnosis.Context{Now: now, Facts: map[string]string{"user": "s1234567"}})
 	}
 	wrong := say("P1")
-	open := strings.Fields("P1 P1.caps P1.kana P1.wide P2 P3 P4 P5 P6.code P6.used P6.expired P9 B1 B2 O1 O2 R3 T7 hidden internal")
+	open := strings.Fields("P1 P1.caps P1.kana P1.wide P2 P3 P4 P5 P6.code P6.used P6.expired P9 B1 B2 O1 O2 R3 T7 hidden internal C1 C2 C3 C4 C5 C6 C7 C8 K1 K2 K3 K4")
 	for _, code := range diagnosis.Codes() {
 		a := say(code)
 		switch {

@@ -56,7 +56,7 @@ func (c cause) may(ctx Context) bool {
 
 // find gives the row of a code, of its family, or of a failure inside the house.
 func find(code authn.Code) cause {
-	all := catalogue()
+	all := everything()
 	for _, want := range []authn.Code{code, code.Family(), internalCode} {
 		for _, c := range all {
 			if c.code == want {
@@ -66,6 +66,9 @@ func find(code authn.Code) cause {
 	}
 	return cause{code: internalCode}
 }
+
+// everything is the whole catalogue.
+func everything() []cause { return append(catalogue(), certificates()...) }
 
 func ways() []way {
 	return []way{
@@ -82,6 +85,9 @@ func ways() []way {
 		{"mail", "/help/mail"},
 		{"cookies", "/help/cookies"},
 		{"signout", "/signout"},
+		{"certificates", "/portal/certificates"},
+		{"certificate", "/help/certificate"},
+		{"card", "/help/card"},
 		{"contact", "/help/contact"},
 	}
 }

@@ -16,7 +16,7 @@ type Topic struct {
 
 // Topics lists the names of the help pages.
 func Topics() []string {
-	return []string{"lost-phone", "zone", "relay", "clock", "register", "username", "saved-password", "mail", "cookies", "contact"}
+	return []string{"lost-phone", "zone", "relay", "clock", "register", "username", "saved-password", "mail", "cookies", "certificate", "card", "contact"}
 }
 
 // Help gives a help page in the language of p; false when there is none of that name.

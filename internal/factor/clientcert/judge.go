@@ -1,6 +1,7 @@
 package clientcert
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"slices"
@@ -43,7 +44,7 @@ func (f *Factor) open(tx *store.Tx, a factor.Attempt, code string, naming bool) 
 		return nil, err
 	}
 	p := &proof{label: s.label, account: v.Account, keeps: keeps(v), cert: v.Certificate.ID}
-	p.facts = map[string]string{"name": v.Name, "tail": v.Tail, "issuer": v.Issuer, "serial": v.Serial, "how": s.how}
+	p.facts = map[string]string{"name": cmp.Or(v.Name, v.Issuer, "?"), "tail": v.Tail, "issuer": v.Issuer, "serial": v.Serial, "how": s.how}
 	if naming && v.Account != "" {
 		if a.Subject, a.Person, err = f.People.Known(tx, v.Account); err != nil {
 			return nil, err
