@@ -38,6 +38,7 @@ type program struct {
 	Explain    diagnosis.Command `cmd:"" help:"Say why a sign-in went as it did, by its support code."`
 	User       directory.Command `cmd:"" help:"People and their accounts."`
 	Party      rp.Command        `cmd:"" help:"Services that people sign in to."`
+	Rules      rp.RulesCommand   `cmd:"" help:"What services of federations receive."`
 	Policy     policy.Command    `cmd:"" help:"Zones and rules."`
 	Card       card.Command      `cmd:"" help:"IC cards: stock, personalise, hand over, unblock, end."`
 	Audit      auditCommand      `cmd:"" help:"The record of what happened."`

@@ -144,17 +144,12 @@ func (d *Desk) Records() (diagnosis.Records, error) {
 	return diagnosis.Records{DB: h.DB, Log: h.Audit, Book: h.Policy, Words: h.Words, Tag: lang.Tag(d.program.Language)}, nil
 }
 
-// services gives the test for services that exist.
+// services gives the test for services that exist, here or in a federation.
 func (h *House) services(tx *store.Tx) (func(service string) bool, error) {
-	list, err := h.Parties.List(tx)
-	if err != nil {
-		return nil, err
-	}
-	known := map[string]bool{policy.Portal: true}
-	for _, p := range list {
-		known[p.ID] = true
-	}
-	return func(service string) bool { return known[service] }, nil
+	return func(service string) bool {
+		_, err := h.Parties.Get(tx, service)
+		return err == nil || service == policy.Portal
+	}, nil
 }
 
 // Office is what the commands about people work with.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"seimon/internal/lang"
 	"seimon/internal/store"
@@ -31,6 +32,9 @@ type Book struct {
 	db     *store.DB
 	mac    func(purpose string, data []byte) []byte
 	checks []Check
+	// sources give what others have registered, in order.
+	sources []Source
+	rules   atomic.Pointer[Rules] // read last
 }
 
 // New opens the book. mac must give the same result for ever for the same
@@ -43,16 +47,8 @@ func New(db *store.DB, mac func(purpose string, data []byte) []byte, checks ...C
 const columns = `id, protocol, names, logo_url, home_url, contact, sector, pairwise, release_list, consent,
 	registration, disabled, version, created_at, updated_at`
 
-// Get reads one party; ErrNone when there is none.
-func (b *Book) Get(tx *store.Tx, id string) (Party, error) {
-	p, err := scan(tx.QueryRow("SELECT "+columns+" FROM rp_party WHERE id = $1", id))
-	if errors.Is(err, store.ErrNoRows) {
-		return Party{}, ErrNone
-	}
-	return p, err
-}
-
-// List reads all parties in the order of their ids.
+// List reads all parties that the university registered itself, in the order of
+// their ids.
 func (b *Book) List(tx *store.Tx) ([]Party, error) {
 	var out []Party
 	rows, err := tx.Query("SELECT " + columns + " FROM rp_party ORDER BY id")
@@ -74,7 +70,7 @@ func (b *Book) Put(tx *store.Tx, p Party) error {
 // Register is Put that also returns what can be shown only now, such as a new
 // client secret.
 func (b *Book) Register(tx *store.Tx, p Party) (shown map[string]string, err error) {
-	old, err := b.Get(tx, p.ID)
+	old, err := b.Registered(tx, p.ID)
 	var before *Party
 	switch {
 	case err == nil:
@@ -85,7 +81,7 @@ func (b *Book) Register(tx *store.Tx, p Party) (shown map[string]string, err err
 	default:
 		return nil, err
 	}
-	p.Updated = tx.Now
+	p.Updated, p.Source = tx.Now, ""
 	if shown, err = b.Judge(&p, before); err != nil {
 		return nil, err
 	}
@@ -137,6 +133,9 @@ func (b *Book) Remove(tx *store.Tx, id string) error {
 	n, err := tx.Exec("DELETE FROM rp_party WHERE id = $1", id)
 	if err == nil && n == 0 {
 		return ErrNone
+	}
+	if err == nil {
+		_, err = tx.Exec("DELETE FROM rp_consent WHERE party = $1", id)
 	}
 	return err
 }

@@ -108,7 +108,7 @@ func (c *AddCommand) Run(env Env) error {
 		return err
 	}
 	return change(env, c.JSON, "party.added", []Party{p}, func(tx *store.Tx, book *Book, p *Party) error {
-		_, err := book.Get(tx, p.ID)
+		_, err := book.Registered(tx, p.ID)
 		if err == nil {
 			return fmt.Errorf("party %q exists already: use set", p.ID)
 		}
@@ -129,7 +129,10 @@ type SetCommand struct {
 // Run changes the fields that were named.
 func (c *SetCommand) Run(env Env) error {
 	return change(env, c.JSON, "party.changed", []Party{{ID: c.ID}}, func(tx *store.Tx, book *Book, p *Party) error {
-		old, err := book.Get(tx, p.ID)
+		old, err := book.Registered(tx, p.ID)
+		if found, other := book.Get(tx, p.ID); errors.Is(err, ErrNone) && other == nil {
+			return fmt.Errorf("%q comes from the feed %s and follows it: say in the release rules what it gets (seimon rules), or register a service of your own under this name (seimon party add)", c.ID, found.Source)
+		}
 		if err != nil {
 			return named(err, c.ID)
 		}

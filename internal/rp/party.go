@@ -32,6 +32,9 @@ type Party struct {
 	// Registration is what the front needs beside this, in the front's own form.
 	Registration json.RawMessage `json:"registration,omitempty"`
 	Disabled     bool            `json:"disabled,omitempty"`
+	// Source names the feed that a party was found in; empty for those that the
+	// university registered itself.
+	Source string `json:"source,omitempty"`
 	// Version counts the changes of this party; a cache of what was read from it
 	// is valid as long as the version is the same.
 	Version int64     `json:"version,omitempty"`
@@ -43,6 +46,8 @@ type Party struct {
 type Release struct {
 	Attribute string `json:"attribute"`
 	Required  bool   `json:"required,omitempty"` // the service does not work without it
+	// Groups, if any, lets it leave for their members alone.
+	Groups []string `json:"groups,omitempty"`
 }
 
 // Name gives the party's name in a language, else in the nearest language that has one.

@@ -57,7 +57,7 @@ func (b *Book) Release(tx *store.Tx, p Party, account authn.AccountID, attrs map
 	}
 	for _, r := range p.Release {
 		values := attrs[r.Attribute]
-		if len(values) == 0 {
+		if len(values) == 0 || !r.concerns(attrs["groups"]) {
 			continue
 		}
 		item := Item{Attribute: r.Attribute, Values: values, Required: r.Required, Chosen: true}
@@ -74,6 +74,11 @@ func (b *Book) Release(tx *store.Tx, p Party, account authn.AccountID, attrs map
 		out.Items = append(out.Items, item)
 	}
 	return out, nil
+}
+
+// concerns tells whether a release is for somebody in these groups.
+func (r Release) concerns(groups []string) bool {
+	return len(r.Groups) == 0 || slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(r.Groups, g) })
 }
 
 func consentOf(tx *store.Tx, party string, account authn.AccountID) (map[string]remembered, error) {
