@@ -12,8 +12,8 @@ import (
 	"seimon/internal/store"
 )
 
-// pcscd is where the card service of this machine listens.
-func pcscd() string {
+// CardService is where the card service of this machine listens.
+func CardService() string {
 	if s := os.Getenv("PCSCLITE_CSOCK_NAME"); s != "" {
 		return s
 	}
@@ -21,7 +21,7 @@ func pcscd() string {
 }
 
 // Readers lists the card readers of this machine.
-func (d *Desk) Readers() ([]pcsc.Reader, error) { return pcsc.Readers(d.ctx, pcscd()) }
+func (d *Desk) Readers() ([]pcsc.Reader, error) { return pcsc.Readers(d.ctx, CardService()) }
 
 // Cards is what the commands about IC cards work with.
 func (d *Desk) Cards() (card.Desk, error) {
@@ -33,7 +33,7 @@ func (d *Desk) Cards() (card.Desk, error) {
 }
 
 func pcscSlot(ctx context.Context, reader string) (card.Slot, error) {
-	return pcsc.Open(ctx, pcscd(), reader)
+	return pcsc.Open(ctx, CardService(), reader)
 }
 
 // CardOffice is the desk for IC cards: who works there, and how a card is taken.

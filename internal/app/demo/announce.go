@@ -19,6 +19,7 @@ type Announcement struct {
 	People   []Citizen `json:"people"`
 	Services []Offered `json:"services"`
 	Networks []Place   `json:"networks"`
+	Cards    []Held    `json:"cards,omitempty"`
 	CertHost string    `json:"cert_host"` // where certificates are shown; * is a name for each time
 }
 
@@ -65,6 +66,9 @@ func (t *Town) Announcement() Announcement {
 			OldTOTPSecret: p.OldSecret, ActivationCode: t.letters[p.User],
 		})
 	}
+	for _, c := range t.cards {
+		out.Cards = append(out.Cards, c.held())
+	}
 	for _, s := range t.services {
 		out.Services = append(out.Services, Offered{
 			Name: s.ClientID, Protocol: "oidc", URL: s.Origin + "/", ClientID: s.ClientID, ClientSecret: s.ClientSecret, RedirectURI: s.RedirectURI(),
@@ -107,6 +111,16 @@ func (t *Town) print(w io.Writer, kept bool) error {
 	}
 	if err := table.Flush(); err != nil {
 		return err
+	}
+	for i, c := range t.cards {
+		where := "in the virtual reader"
+		if i > 0 {
+			where = "outside; put it in on the people page"
+		}
+		fmt.Fprintf(w, "\n  IC card %s of %s: PIN %s, %s", c.Label, c.User, c.card.PIN(), where)
+	}
+	if len(t.cards) > 0 {
+		fmt.Fprint(w, "\n  A browser sees it with the module opensc-pkcs11.so (docs/cards.md).\n")
 	}
 	end := "Ctrl-C ends the demo and removes its data."
 	if kept {

@@ -20,6 +20,7 @@ type Command struct {
 	Data   string `placeholder:"DIR" help:"Keep the data in this folder; without it everything is removed at the end."`
 	Listen string `default:"127.0.0.1:8443" help:"Address to listen on; port 0 takes a free one."`
 	JSON   bool   `help:"Print one JSON object when ready instead of text."`
+	Card   bool   `help:"Give two people virtual IC cards; needs pcscd with the virtual reader of vsmartcard."`
 }
 
 // Extra is the command as the program takes it.
@@ -29,6 +30,11 @@ func Extra() app.Extra {
 
 // Run shows the demo until the program is told to stop.
 func (c *Command) Run(d *app.Desk) (err error) {
+	if c.Card {
+		if err := needReader(d.Context()); err != nil {
+			return err
+		}
+	}
 	dir := c.Data
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "seimon-demo-"); err != nil {
@@ -50,6 +56,12 @@ func (c *Command) Run(d *app.Desk) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
+	if c.Card {
+		defer t.takeCards()
+		if err := t.issueCards(d.Context()); err != nil {
+			return err
+		}
+	}
 	ctx, stop := context.WithCancel(d.Context())
 	defer stop()
 	done := make(chan error, 1)

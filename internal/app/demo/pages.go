@@ -34,6 +34,7 @@ func (t *Town) openPages() error {
 	site.Page("GET /{$}", p.start)
 	site.Page("GET /people", p.people)
 	site.Page("GET /people/{user}", p.person)
+	site.Page("POST /people/{user}/card/{where}", p.moveCard)
 	site.Page("GET /mailbox", p.mailbox)
 	site.Page("GET /mailbox/{number}", p.message)
 	site.Page("GET /network", p.network)
@@ -108,6 +109,7 @@ type citizen struct {
 	TroubleName, Advice  string
 	Letter               string
 	Apps                 []phone
+	Card                 *Held
 }
 
 // phone is an app that shows codes.
@@ -129,6 +131,10 @@ func (p *pages) citizens(r *http.Request, people []campus.Person) ([]citizen, er
 			if one.Trouble != campus.None {
 				c.TroubleName = words.T("demo.trouble." + string(one.Trouble))
 				c.Advice = words.T("demo.advice." + string(one.Trouble))
+			}
+			if carried := p.cardOf(one.User); carried != nil {
+				held := carried.held()
+				c.Card = &held
 			}
 			var err error
 			if c.Apps, err = p.phones(tx, one); err != nil {

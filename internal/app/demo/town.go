@@ -61,6 +61,7 @@ type Town struct {
 	handlers map[string]http.Handler // by host
 
 	letters map[string]string // activation codes by user name
+	cards   []*carried        // with --card
 }
 
 // Open builds the demo in dir for a listener. Serve shows it.

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strconv"
 	"sync"
 )
 
-// Port is where the first virtual reader of vpcd listens.
-const Port = "127.0.0.1:35963"
+// Slot is where a virtual reader of vpcd listens, unless configured otherwise; the
+// first is 0.
+func Slot(n int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(35963+n)) }
 
 // Reader is one slot of vpcd. A card is in it as long as there is a connection.
 type Reader struct {
