@@ -24,6 +24,7 @@ func (h *House) background() {
 	h.Jobs.Every("audit.seal", time.Second, h.Audit.Seal)
 	h.Jobs.EachNode("outage.record", 5*time.Second, h.recordTold)
 	h.Jobs.EachNode("keyring.refresh", time.Minute, h.Ring.Refresh)
+	h.Jobs.EachNode("saml.refresh", time.Minute, h.samlFront().Refresh)
 	h.Jobs.Every("factor.reseal", time.Hour, func(ctx context.Context) error {
 		_, err := h.Bindings.Reseal(ctx, h.Ring.Stale)
 		return err

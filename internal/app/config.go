@@ -44,6 +44,7 @@ type Config struct {
 
 	Certificates CertificatesConfig `toml:"certificates"`
 	CertHost     CertHostConfig     `toml:"certificate_host"`
+	SAML         SAMLConfig         `toml:"saml"`
 
 	file  string
 	lines map[string]int
@@ -104,6 +105,8 @@ type UniversityConfig struct {
 	HelpURL string            `toml:"help_url"`
 	Colour  string            `toml:"colour"`
 	Logo    string            `toml:"logo"`
+	// Scopes are the domains of the university; the first stands behind identifiers.
+	Scopes []string `toml:"scopes"`
 	// Words are refused in new passwords: names, places, mascots.
 	Words []string `toml:"words"`
 }

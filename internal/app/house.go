@@ -173,7 +173,7 @@ func (h *House) keepers() (err error) {
 	h.Jobs.Report(func(what string, err error) { h.Log.Error("background work failed", "work", what, "error", err) })
 	h.Audit = audit.New(h.DB, func(data []byte) []byte { return h.Ring.MAC("audit", data) })
 	h.Policy = policy.NewBook(h.DB)
-	h.People = directory.New(h.DB)
+	h.People = directory.New(h.DB, h.Config.campus())
 	h.Sessions = session.New(session.Config{
 		Idle: time.Duration(h.Config.Session.Idle), Absolute: time.Duration(h.Config.Session.Absolute),
 		PerAccount: h.Config.Session.PerAccount, Tell: h.tells, Cut: h.cut,

@@ -22,6 +22,7 @@ import (
 	"seimon/internal/factor/password"
 	"seimon/internal/factor/totp"
 	"seimon/internal/front/oidc"
+	"seimon/internal/front/saml"
 	"seimon/internal/jobs"
 	"seimon/internal/keyring"
 	"seimon/internal/lang"
@@ -58,6 +59,7 @@ func plugs() []plug {
 		{schema: clientcert.Schema, words: clientcert.Words, templates: clientcert.Templates, factor: newClientcert},
 		{schema: card.Schema, words: card.Words},
 		{schema: oidc.Schema, words: oidc.Words, templates: oidc.Templates, check: oidc.Check, front: newOIDC},
+		{schema: saml.Schema, words: saml.Words, templates: saml.Templates, check: saml.Check, front: newSAML, found: foundSAML},
 		{words: desk.Words, join: func(h *House) error { return desk.Templates(h.Site) }},
 		{schema: portal.Schema, words: portal.Words, check: portal.Check, front: newPortal, found: foundPortal},
 		{schema: welcome.Schema, words: welcome.Words, join: openWelcome},

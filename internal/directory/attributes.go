@@ -46,5 +46,39 @@ func (d *Directory) Attributes(a Account, p Person) map[string][]string {
 	}
 	many("eduPersonAffiliation", a.Affiliations)
 	many("groups", a.Groups)
+	d.campus.derive(out)
 	return out
+}
+
+// Campus is what the university says of all its people: its domains, the first of
+// which stands behind identifiers, and its name.
+type Campus struct {
+	Scopes       []string
+	Name, NameJA string
+}
+
+// derive adds what follows from other attributes and the university, where nothing of
+// that name is on record.
+func (c Campus) derive(out map[string][]string) {
+	add := func(name string, values ...string) {
+		values = slices.DeleteFunc(values, func(v string) bool { return v == "" })
+		if len(values) > 0 && len(out[name]) == 0 {
+			out[name] = values
+		}
+	}
+	add("organizationName", c.Name)
+	add("organizationName;ja", c.NameJA)
+	if len(c.Scopes) == 0 {
+		return
+	}
+	scope := "@" + c.Scopes[0]
+	add("schacHomeOrganization", c.Scopes[0])
+	if user := out["userName"]; len(user) > 0 {
+		add("eduPersonPrincipalName", user[0]+scope)
+	}
+	var scoped []string
+	for _, v := range out["eduPersonAffiliation"] {
+		scoped = append(scoped, v+scope)
+	}
+	add("eduPersonScopedAffiliation", scoped...)
 }

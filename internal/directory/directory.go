@@ -107,7 +107,16 @@ func (a Account) Standing(now time.Time) (authn.Code, time.Time) {
 func (a Account) In(group string) bool { return slices.Contains(a.Groups, group) }
 
 // Directory reads and changes people and accounts.
-type Directory struct{ db *store.DB }
+type Directory struct {
+	db     *store.DB
+	campus Campus
+}
 
-// New opens the directory kept in db.
-func New(db *store.DB) *Directory { return &Directory{db: db} }
+// New opens the directory kept in db. A campus, if given, adds to everybody's attributes.
+func New(db *store.DB, campus ...Campus) *Directory {
+	d := &Directory{db: db}
+	if len(campus) > 0 {
+		d.campus = campus[0]
+	}
+	return d
+}

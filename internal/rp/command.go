@@ -1,6 +1,7 @@
 package rp
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,7 +35,7 @@ type Command struct {
 	Add    AddCommand    `cmd:"" help:"Register a new service."`
 	Set    SetCommand    `cmd:"" help:"Change a service."`
 	Remove RemoveCommand `cmd:"" help:"Remove a service and what people agreed to for it."`
-	Import ImportCommand `cmd:"" help:"Add or replace many services from a JSON document, all or none."`
+	Import ImportCommand `cmd:"" help:"Add or replace many services from a JSON document, all or none, or one from its SAML metadata."`
 }
 
 // ListCommand is "seimon party list".
@@ -167,7 +168,7 @@ func (c *RemoveCommand) Run(env Env) error {
 
 // ImportCommand is "seimon party import".
 type ImportCommand struct {
-	File string `arg:"" help:"JSON document with one service or a list, or - for standard input."`
+	File string `arg:"" help:"JSON document with one service or a list, or the SAML metadata of a service; - for standard input."`
 	JSON bool   `help:"Print JSON."`
 }
 
@@ -178,11 +179,45 @@ func (c *ImportCommand) Run(env Env) error {
 		return err
 	}
 	defer file.Close()
-	list, err := ReadDocument(file)
+	text, err := readAll(file)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
-	return change(env, c.JSON, "party.imported", list, func(*store.Tx, *Book, *Party) error { return nil })
+	db, book, err := env.Parties()
+	if err != nil {
+		return err
+	}
+	list, notes, foreign, err := book.foreign(text, db.Now())
+	if !foreign {
+		list, err = ReadDocument(bytes.NewReader(text))
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	prepare := func(*store.Tx, *Book, *Party) error { return nil }
+	if foreign {
+		prepare = keep
+	}
+	if err := change(env, c.JSON, "party.imported", list, prepare); err != nil || c.JSON {
+		return err
+	}
+	for _, n := range notes {
+		fmt.Fprintf(env.Out(), "  note: %s\n", n)
+	}
+	return nil
+}
+
+// keep lets what the university decided about a party outlive a new copy of what the
+// service says of itself.
+func keep(tx *store.Tx, book *Book, p *Party) error {
+	old, err := book.Get(tx, p.ID)
+	if errors.Is(err, ErrNone) {
+		return nil
+	}
+	if err == nil {
+		p.Release, p.Consent, p.Sector, p.Disabled = old.Release, old.Consent, old.Sector, old.Disabled
+	}
+	return err
 }
 
 // change stores the parties after prepare, records each and prints what is shown once.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // maxDocument bounds a document of parties, in bytes.
@@ -15,12 +16,9 @@ const maxDocument = 16 << 20
 // members, a party named twice and anything after the document are refused; the
 // error tells the place.
 func ReadDocument(r io.Reader) ([]Party, error) {
-	text, err := io.ReadAll(io.LimitReader(r, maxDocument+1))
+	text, err := readAll(r)
 	if err != nil {
 		return nil, err
-	}
-	if len(text) > maxDocument {
-		return nil, fmt.Errorf("the document is larger than %d bytes", maxDocument)
 	}
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	var raw []json.RawMessage
@@ -50,6 +48,27 @@ func ReadDocument(r io.Reader) ([]Party, error) {
 		out = append(out, p)
 	}
 	return out, nil
+}
+
+func readAll(r io.Reader) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxDocument+1))
+	if err == nil && len(text) > maxDocument {
+		err = fmt.Errorf("the document is larger than %d bytes", maxDocument)
+	}
+	return text, err
+}
+
+// foreign reads a document in which a service describes itself in the words of its
+// protocol; ok is false when no protocol knows it.
+func (b *Book) foreign(text []byte, now time.Time) (list []Party, notes []string, ok bool, err error) {
+	for _, c := range b.checks {
+		if c.Import != nil {
+			if list, notes, ok, err = c.Import(text, now); ok {
+				return list, notes, ok, err
+			}
+		}
+	}
+	return nil, nil, false, nil
 }
 
 // placed adds the line to a syntax error.

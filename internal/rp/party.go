@@ -71,4 +71,8 @@ type Check struct {
 	// secret, a sector taken from its addresses); old is nil for a new party.
 	// shown holds what must be shown once now because it is stored only hashed.
 	Verify func(p *Party, old *Party) (shown map[string]string, err error)
+	// Import, where the protocol has a document of its own in which services describe
+	// themselves, makes parties of one, with notes for whoever registers them. ok is
+	// false when the text is no such document. May be nil.
+	Import func(text []byte, now time.Time) (list []Party, notes []string, ok bool, err error)
 }

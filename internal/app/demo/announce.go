@@ -21,6 +21,8 @@ type Announcement struct {
 	Networks []Place   `json:"networks"`
 	Cards    []Held    `json:"cards,omitempty"`
 	CertHost string    `json:"cert_host"` // where certificates are shown; * is a name for each time
+	// SAMLMetadata is where the gate's signed SAML metadata is.
+	SAMLMetadata string `json:"saml_metadata"`
 }
 
 // Citizen is one account with its secrets.
@@ -70,10 +72,15 @@ func (t *Town) Announcement() Announcement {
 		out.Cards = append(out.Cards, c.held())
 	}
 	for _, s := range t.services {
-		out.Services = append(out.Services, Offered{
-			Name: s.ClientID, Protocol: "oidc", URL: s.Origin + "/", ClientID: s.ClientID, ClientSecret: s.ClientSecret, RedirectURI: s.RedirectURI(),
-		})
+		o := Offered{
+			Name: s.id, Protocol: "oidc", URL: s.Origin + "/", ClientID: s.ClientID, ClientSecret: s.ClientSecret, RedirectURI: s.RedirectURI(),
+		}
+		if s.saml {
+			o.Protocol, o.RedirectURI = "saml", s.ConsumerURL()
+		}
+		out.Services = append(out.Services, o)
 	}
+	out.SAMLMetadata = t.house.SAMLMetadata()
 	for _, n := range networks() {
 		out.Networks = append(out.Networks, Place{n.name, fmt.Sprintf("open %s%s%s in the browser, or send the header %s: %s to %s",
 			t.origin(ssoHost), networkPath, n.name, networkHeader, n.name, t.origin(ssoHost))})

@@ -127,8 +127,9 @@ func (r *running) browser(t testing.TB, accept string) *webtest.Browser {
 	t.Helper()
 	b := webtest.New(t, r.SSO, http.HandlerFunc(r.wire))
 	b.Accept = accept
-	for _, u := range []string{r.Home, r.Services[0].URL, r.Services[1].URL, r.Services[2].URL} {
-		b.Serve(strings.TrimSuffix(u, "/"), http.HandlerFunc(r.wire))
+	b.Serve(strings.TrimSuffix(r.Home, "/"), http.HandlerFunc(r.wire))
+	for _, s := range r.Services {
+		b.Serve(strings.TrimSuffix(s.URL, "/"), http.HandlerFunc(r.wire))
 	}
 	return b
 }
@@ -161,7 +162,7 @@ func (r *running) trouble(name string) demo.Citizen {
 func (r *running) service(id string) demo.Offered {
 	r.t.Helper()
 	for _, s := range r.Services {
-		if s.ClientID == id {
+		if s.Name == id {
 			return s
 		}
 	}
@@ -197,7 +198,7 @@ func (r *running) through(b *webtest.Browser, who demo.Citizen) *webtest.Browser
 	r.t.Helper()
 	for range 8 {
 		switch {
-		case !strings.HasPrefix(b.Location(), r.SSO+"/login/"):
+		case !strings.HasPrefix(b.Location(), r.SSO+"/login/") && !strings.Contains(b.Body, `name="SAMLResponse"`):
 			return b
 		case b.Has("Agree and go on"):
 			b.Submit("Agree and go on", "agree", "1")
@@ -207,6 +208,8 @@ func (r *running) through(b *webtest.Browser, who demo.Citizen) *webtest.Browser
 			b.Submit("Continue", "code", r.code(who.User))
 		case strings.Contains(b.Body, `name="attribute"`):
 			b.Submit("Send and go on")
+		case strings.Contains(b.Body, `name="SAMLResponse"`):
+			b.Submit("Go on")
 		case strings.Contains(b.Body, `id="f-username"`):
 			b.Submit("Continue", "username", who.User)
 		default:
@@ -224,6 +227,7 @@ func TestDemo(t *testing.T) {
 	t.Run("library", r.testLibrary)
 	t.Run("webmail", r.testWebmail)
 	t.Run("payroll", r.testPayroll)
+	t.Run("journals", r.testJournals)
 	t.Run("troubles", r.testTroubles)
 	t.Run("sign out", r.testSignOut)
 	t.Run("clock", r.testClock)
@@ -232,7 +236,7 @@ func TestDemo(t *testing.T) {
 }
 
 func (r *running) testAnnouncement(t *testing.T) {
-	if len(r.People) < 190 || len(r.Services) != 3 || len(r.Networks) != 5 {
+	if len(r.People) < 190 || len(r.Services) != 4 || len(r.Networks) != 5 {
 		t.Errorf("%d people, %d services, %d networks", len(r.People), len(r.Services), len(r.Networks))
 	}
 	for _, p := range r.People {
@@ -313,6 +317,25 @@ func (r *running) testWebmail(t *testing.T) {
 	if !strings.HasPrefix(without.Location(), r.SSO) {
 		t.Errorf("without a second step one gets to %s", without.Location())
 	}
+}
+
+// testJournals signs in by SAML, with a signed request and an encrypted assertion.
+func (r *running) testJournals(t *testing.T) {
+	b := r.browser(t, "en")
+	who := r.somebody("student", true, 4)
+	b.Get(r.service("journals").URL).Click("Sign in")
+	r.through(b, who).Want("You are signed in", "PasswordProtectedTransport", "student@seimon.example", "正門大学", "pairwise-id")
+	b.Refuse("eduPersonPrincipalName") // the journals were not granted it
+	b.Click("Prove a second step too")
+	r.through(b, who).Want("You are signed in", "https://refeds.org/profile/mfa").Refuse("Prove a second step too")
+	meta := r.browser(t, "en").Get(r.SAMLMetadata).WantStatus(http.StatusOK)
+	if r.service("journals").Protocol != "saml" || !strings.Contains(meta.Body, "<ds:Signature ") || !strings.Contains(meta.Body, "seimon.example</shibmd:Scope>") {
+		t.Errorf("%+v %s", r.service("journals"), meta.Body)
+	}
+	alone := r.browser(t, "en")
+	without := r.somebody("student", false, 4)
+	alone.Get(r.service("journals").URL+"signin?more").Submit("Continue", "username", without.User).Submit("Continue", "password", without.Password)
+	alone.Submit("Cancel").Submit("Go on").Want("AuthnFailed").Refuse("You are signed in")
 }
 
 func (r *running) testPayroll(t *testing.T) {

@@ -2,16 +2,27 @@ package demo
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"io/fs"
+	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"seimon/internal/app/demo/service"
 	"seimon/internal/front/oidc"
+	"seimon/internal/front/saml"
+	"seimon/internal/front/saml/metadata"
+	"seimon/internal/front/saml/xmlenc"
 	"seimon/internal/lang"
 	"seimon/internal/rp"
 )
@@ -25,6 +36,7 @@ type offer struct {
 	release                []rp.Release
 	consent                string
 	pairwise, offline, rsa bool
+	saml                   bool // it speaks SAML 2.0 instead of OpenID Connect
 }
 
 // catalogue lists the services, from the open one to the strict one.
@@ -52,6 +64,16 @@ func catalogue() []offer {
 			scopes: []string{"profile", "eduperson"}, consent: rp.ConsentNone, rsa: true,
 			release: append(names, rp.Release{Attribute: "userName", Required: true}, rp.Release{Attribute: "employeeNumber", Required: true}),
 		},
+		{
+			id: "journals", colour: "#8a4b08", name: "Journals", nameJA: "電子ジャーナル", saml: true,
+			lead:    "Articles of publishers all over the world. It speaks SAML 2.0, as services of GakuNin do, and learns who you are only under a name of its own.",
+			leadJA:  "世界中の出版社の論文です。学認のサービスと同じSAML 2.0で話します。あなたのことは、このサービスだけの名前でしか知りません。",
+			consent: rp.ConsentAsk,
+			release: []rp.Release{
+				{Attribute: "eduPersonScopedAffiliation", Required: true}, {Attribute: "organizationName;ja", Required: true},
+				{Attribute: "displayName;ja"}, {Attribute: "mail"}, {Attribute: "eduPersonTargetedID"}, {Attribute: "pairwise-id"},
+			},
+		},
 	}
 }
 
@@ -70,12 +92,18 @@ func (t *Town) secret(id string) (string, error) {
 
 // config is how a service knows itself and the gate.
 func (t *Town) config(o offer) (service.Config, error) {
-	secret, err := t.secret(o.id)
-	return service.Config{
+	c := service.Config{
 		Name: o.name, NameJA: o.nameJA, Lead: o.lead, LeadJA: o.leadJA, Colour: o.colour,
-		Origin: t.origin(o.host()), Issuer: t.origin(ssoHost), ClientID: o.id, ClientSecret: secret, Scopes: o.scopes,
+		Origin: t.origin(o.host()), Issuer: t.origin(ssoHost), ClientID: o.id, Scopes: o.scopes,
 		Home: t.origin(demoHost) + "/", Client: t.client(), Place: t.place,
-	}, err
+	}
+	if o.saml {
+		c.ClientID = o.entityID()
+		return c, nil
+	}
+	var err error
+	c.ClientSecret, err = t.secret(o.id)
+	return c, err
 }
 
 // place tells a service's page in which network the visitor stands, and where to change it.
@@ -88,8 +116,61 @@ func (t *Town) place(r *http.Request, ja bool) (name, address string) {
 	return t.words.In(tag).T(networkOf(r).words), t.origin(demoHost) + "/network?return=" + back
 }
 
+// entityID names a service that speaks SAML, whatever port the demo has.
+func (o offer) entityID() string { return "https://" + o.host() + "/saml" }
+
+// provider is how the gate knows a service that speaks SAML.
+func (t *Town) provider(o offer) (rp.Party, error) {
+	c, err := t.config(o)
+	if err != nil {
+		return rp.Party{}, err
+	}
+	_, certificate, err := t.providerKey(o)
+	if err != nil {
+		return rp.Party{}, err
+	}
+	registration, err := json.Marshal(saml.Registration{Format: metadata.Persistent, Service: metadata.Service{
+		Consumers: []metadata.Endpoint{{Location: c.ConsumerURL(), Default: true}}, RequestsSigned: true,
+		Signing: []string{certificate}, Encryption: []metadata.Recipient{{Certificate: certificate, Methods: []string{xmlenc.AES256GCM}}},
+	}})
+	return rp.Party{
+		ID: o.entityID(), Protocol: saml.Name, Names: map[lang.Tag]string{lang.JA: o.nameJA, lang.EN: o.name},
+		HomeURL: c.Origin + "/", Contact: o.id + "@seimon.example", Release: o.release, Consent: o.consent, Registration: registration,
+	}, err
+}
+
+// providerKey reads or makes the key of a service that speaks SAML, and its certificate
+// in base64.
+func (t *Town) providerKey(o offer) (*rsa.PrivateKey, string, error) {
+	file := t.path(o.id + ".key")
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		var fresh *rsa.PrivateKey
+		if fresh, err = rsa.GenerateKey(rand.Reader, 2048); err == nil {
+			text = x509.MarshalPKCS1PrivateKey(fresh)
+			err = replaceFile(file, text, 0o600)
+		}
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	key, err := x509.ParsePKCS1PrivateKey(text)
+	if err != nil {
+		return nil, "", err
+	}
+	about := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: o.host()},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, about, about, key.Public(), key)
+	return key, base64.StdEncoding.EncodeToString(der), err
+}
+
 // party is how the gate knows a service.
 func (t *Town) party(o offer) (rp.Party, error) {
+	if o.saml {
+		return t.provider(o)
+	}
 	c, err := t.config(o)
 	if err != nil {
 		return rp.Party{}, err

@@ -57,7 +57,7 @@ type Town struct {
 	outbox   *mail.Memory
 	words    *lang.Words
 	zone     *time.Location
-	services []service.Config
+	services []offered
 	handlers map[string]http.Handler // by host
 
 	letters map[string]string // activation codes by user name
@@ -213,14 +213,32 @@ func (t *Town) build() error {
 		if err != nil {
 			return err
 		}
-		s, err := service.New(c)
+		s, err := t.serviceOf(o, c)
 		if err != nil {
 			return fmt.Errorf("demo: %s: %w", o.id, err)
 		}
-		t.services = append(t.services, c)
+		t.services = append(t.services, offered{o, c})
 		t.host(o.host(), s)
 	}
 	return nil
+}
+
+// offered is a service that runs.
+type offered struct {
+	offer
+	service.Config
+}
+
+// serviceOf makes the pages of a service.
+func (t *Town) serviceOf(o offer, c service.Config) (http.Handler, error) {
+	if !o.saml {
+		return service.New(c)
+	}
+	key, _, err := t.providerKey(o)
+	if err != nil {
+		return nil, err
+	}
+	return service.NewProvider(c, t.house.SAMLMetadata(), key)
 }
 
 // path names a file of the demo.

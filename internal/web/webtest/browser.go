@@ -31,6 +31,7 @@ type Browser struct {
 
 	t     testing.TB
 	jar   http.CookieJar
+	open  map[string]bool         // cookies with SameSite=None, which go along from other sites too
 	hosts map[string]http.Handler // by origin
 	home  string
 	doc   *Node
@@ -46,7 +47,7 @@ func New(t testing.TB, origin string, h http.Handler) *Browser {
 	}
 	return &Browser{
 		Address: "198.51.100.20:40000", Accept: "ja", Extra: http.Header{},
-		t: t, jar: jar, hosts: map[string]http.Handler{origin: h}, home: origin,
+		t: t, jar: jar, open: map[string]bool{}, hosts: map[string]http.Handler{origin: h}, home: origin,
 	}
 }
 
@@ -76,8 +77,8 @@ func (b *Browser) Post(address string, values url.Values) *Browser {
 	return b
 }
 
-// ForeignPost sends a form from a page of another site. As SameSite=Lax demands, no
-// cookie goes along.
+// ForeignPost sends a form from a page of another site. As SameSite=Lax demands, only
+// cookies with SameSite=None go along.
 func (b *Browser) ForeignPost(from, address string, values url.Values) *Browser {
 	b.t.Helper()
 	b.send(step{method: http.MethodPost, to: b.resolve(address), body: values, origin: from, site: "cross-site", bare: true})
@@ -268,8 +269,8 @@ func (b *Browser) one(h http.Handler, s step) {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set("Origin", s.origin)
 	}
-	if !s.bare {
-		for _, c := range b.jar.Cookies(s.to) {
+	for _, c := range b.jar.Cookies(s.to) {
+		if !s.bare || b.open[originOf(s.to)+" "+c.Name] {
 			r.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
 		}
 	}
@@ -280,6 +281,7 @@ func (b *Browser) one(h http.Handler, s step) {
 		if strings.HasPrefix(c.Name, "__Host-") && (!c.Secure || c.Path != "/" || c.Domain != "" || s.to.Scheme != "https") {
 			b.t.Fatalf("a browser refuses the cookie %s", c.Name)
 		}
+		b.open[originOf(s.to)+" "+c.Name] = c.SameSite == http.SameSiteNoneMode && c.Secure
 	}
 	b.jar.SetCookies(s.to, answer.Cookies())
 	b.Status, b.Header, b.Body, b.URL, b.moved, b.doc = answer.StatusCode, answer.Header, w.Body.String(), s.to, false, nil

@@ -39,23 +39,34 @@ func (v view) About() string { return v.T(v.LeadJA, v.Lead) }
 // Lang is the page's language.
 func (v view) Lang() string { return v.T("ja", "en") }
 
+// choseLanguage follows the links to other languages; true when it has answered.
+func choseLanguage(w http.ResponseWriter, r *http.Request) bool {
+	tag := r.URL.Query().Get("lang")
+	if tag != "ja" && tag != "en" {
+		return false
+	}
+	http.SetCookie(w, &http.Cookie{Name: "__Host-lang", Value: tag, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+	return true
+}
+
 func (s *Service) home(w http.ResponseWriter, r *http.Request) {
-	if tag := r.URL.Query().Get("lang"); tag == "ja" || tag == "en" {
-		http.SetCookie(w, &http.Cookie{Name: "__Host-lang", Value: tag, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
-		http.Redirect(w, r, "/", http.StatusSeeOther)
+	if choseLanguage(w, r) {
 		return
 	}
 	s.show(w, r, http.StatusOK, s.visit(r), "")
 }
 
-func (s *Service) style(w http.ResponseWriter, _ *http.Request) {
+func (s *Service) style(w http.ResponseWriter, _ *http.Request) { writeStyle(w, s.cfg.Colour) }
+
+func writeStyle(w http.ResponseWriter, colour string) {
 	text, err := files.ReadFile("style.css")
 	if err != nil {
 		http.Error(w, "missing", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/css; charset=utf-8")
-	_, _ = fmt.Fprintf(w, ":root { --accent: %s; }\n%s", s.cfg.Colour, text)
+	_, _ = fmt.Fprintf(w, ":root { --accent: %s; }\n%s", colour, text)
 }
 
 // visit finds the session of a browser.

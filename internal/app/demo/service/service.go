@@ -109,11 +109,14 @@ func (c Config) LogoutURI() string { return c.Origin + "/backchannel" }
 
 // ServeHTTP answers people and the gate.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self' "+s.cfg.Issuer+"; frame-ancestors 'none'; base-uri 'none'")
+	secure(w.Header(), s.cfg.Issuer)
+	s.mux.ServeHTTP(w, r)
+}
+
+func secure(h http.Header, gate string) {
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self' "+gate+"; frame-ancestors 'none'; base-uri 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
-	s.mux.ServeHTTP(w, r)
 }
 
 func (s *Service) ctx(r *http.Request) context.Context {

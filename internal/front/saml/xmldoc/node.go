@@ -72,6 +72,9 @@ func (n *Node) Elements() []*Node {
 
 // All gives the child elements of this name.
 func (n *Node) All(space, local string) []*Node {
+	if n == nil {
+		return nil
+	}
 	var out []*Node
 	for _, c := range n.content {
 		if c.node.Is(space, local) {

@@ -1,0 +1,85 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+
+	"seimon/internal/directory"
+	"seimon/internal/front/saml"
+	"seimon/internal/login"
+)
+
+// SAMLConfig is what the university decides about SAML.
+type SAMLConfig struct {
+	// EntityID is the name of this identity provider; the address of its metadata when
+	// empty. Keep that of a provider that this one replaces.
+	EntityID  string `toml:"entity_id"`
+	Technical string `toml:"technical_contact"`
+	Security  string `toml:"security_contact"`
+	Sirtfi    bool   `toml:"sirtfi"`
+	// PhishingResistant is the identifier of that profile of REFEDS MFA 2.0.
+	PhishingResistant string           `toml:"phishing_resistant"`
+	Persistent        PersistentConfig `toml:"persistent"`
+}
+
+// PersistentConfig computes persistent names as a former provider did.
+type PersistentConfig struct {
+	SaltFile string `toml:"salt_file"`
+	Source   string `toml:"source"`
+	Encoding string `toml:"encoding"`
+}
+
+// saml turns the configuration into what the front takes.
+func (c *Config) saml() (saml.Settings, error) {
+	out := saml.Settings{
+		EntityID: c.SAML.EntityID, Scopes: c.University.Scopes, Names: tagged(c.University.Name), ErrorURL: c.Origin + "/portal",
+		Technical: c.SAML.Technical, Security: c.SAML.Security, Sirtfi: c.SAML.Sirtfi, PhishingResistant: c.SAML.PhishingResistant,
+	}
+	if u, err := url.Parse(out.EntityID); out.EntityID != "" && (err != nil || u.Scheme == "" || len(out.EntityID) > 1024) {
+		return out, fmt.Errorf("saml.entity_id: %q is no URI", out.EntityID)
+	}
+	if out.Sirtfi && out.Security == "" {
+		return out, errors.New("saml.sirtfi: the framework asks for a security_contact")
+	}
+	if c.SAML.Persistent.SaltFile == "" {
+		return out, nil
+	}
+	salt, err := readSecret(c.path(c.SAML.Persistent.SaltFile))
+	if err != nil {
+		return out, fmt.Errorf("saml.persistent.salt_file: %w", err)
+	}
+	out.Persistent = saml.Computed{Salt: string(salt), Source: c.SAML.Persistent.Source, Encoding: c.SAML.Persistent.Encoding}
+	if err := out.Persistent.Check(); err != nil {
+		return out, fmt.Errorf("saml.persistent: %w", err)
+	}
+	return out, nil
+}
+
+var scopeForm = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+$`)
+
+func (c *Config) campus() directory.Campus {
+	return directory.Campus{Scopes: c.University.Scopes, Name: c.University.Name["en"], NameJA: c.University.Name["ja"]}
+}
+
+func newSAML(h *House) (login.Front, error) {
+	settings, err := h.Config.saml()
+	if err != nil {
+		return nil, err
+	}
+	f := saml.New(saml.Rooms{
+		DB: h.DB, Hall: h.Hall, Parties: h.Parties, People: h.People, Sessions: h.Sessions, Ring: h.Ring, Audit: h.Audit,
+		Log: h.Log, Settings: settings,
+	})
+	h.sweeps = append(h.sweeps, f.Sweep)
+	return f, nil
+}
+
+func foundSAML(ctx context.Context, h *House) error { return h.samlFront().Found(ctx) }
+
+func (h *House) samlFront() *saml.Front { return h.Hall.Front(saml.Name).(*saml.Front) }
+
+// SAMLMetadata is where the signed metadata of the identity provider is.
+func (h *House) SAMLMetadata() string { return h.samlFront().MetadataURL() }

@@ -1,0 +1,167 @@
+package saml
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+
+	"seimon/internal/authn"
+	"seimon/internal/directory"
+	"seimon/internal/front/saml/metadata"
+	"seimon/internal/login"
+	"seimon/internal/rp"
+	"seimon/internal/store"
+)
+
+// Complete implements login.Front: an assertion about whoever signed in, or the
+// status that the service is told. It is signed after the transaction.
+func (f *Front) Complete(tx *store.Tx, o login.Outcome) (login.Respond, error) {
+	var q request
+	if err := json.Unmarshal(o.Request, &q); err != nil {
+		return nil, err
+	}
+	s, err := f.services.of(o.Party)
+	if err != nil {
+		return nil, err
+	}
+	no := f.short(&q, o)
+	var a *answer
+	if no == nil {
+		fits, err := answered(tx, &q, o.Session.ID)
+		if err != nil {
+			return nil, err
+		}
+		if !fits {
+			return f.replayed(&q), nil
+		}
+		if a, no, err = f.about(tx, s, &q, o); err != nil {
+			return nil, err
+		}
+	}
+	return func(w http.ResponseWriter, r *http.Request) error {
+		return f.send(w, r, reply{s, &q, a, no})
+	}, nil
+}
+
+// replayed tells that the request was answered already, in another session.
+func (f *Front) replayed(q *request) login.Respond {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		return f.explained(func(http.ResponseWriter, *http.Request) error {
+			return fault(badRequest, q.Party, "ID", q.ID)
+		})(w, r)
+	}
+}
+
+// short tells what the outcome lacks of what the service asked for. The hall has seen
+// to most of it; an assertion that falls short is refused here once more.
+func (f *Front) short(q *request, o login.Outcome) *status {
+	switch {
+	case o.Fault != nil:
+		return explain(o.Fault, q)
+	case o.Party.ID != q.Party || o.Session.ID == "" || o.Assurance.Level == authn.LevelNone:
+		return refuse(statusResponder, statusFailed, "the sign-in and the request do not belong together")
+	case q.Force && o.Assurance.AuthTime.Unix() < q.At: // SAML Core 2.0, 3.4.1, ForceAuthn
+		return refuse(statusResponder, statusFailed, "the person did not sign in again")
+	}
+	return nil
+}
+
+// explain says in SAML's words why there is no sign-in. The service learns what it can
+// act on, and nothing about the person.
+func explain(cause *authn.Fault, q *request) *status {
+	switch cause.Code {
+	case login.NeedsLogin, login.NeedsConsent, login.NeedsInteraction:
+		return refuse(statusResponder, statusNoPassive, "the person would have to be asked") // SAML Core 2.0, 3.4.1.1
+	case login.Cancelled:
+		return refuse(statusResponder, statusFailed, "the person went back without signing in")
+	}
+	switch cause.Code.Family() {
+	case "O1", "O2":
+		return refuse(statusResponder, "", "signing in is not possible at the moment")
+	case "R1", "Z1", "Z2", "Z3", "Z4":
+		if !q.Want.empty() {
+			return refuse(statusResponder, statusNoContext, "the person cannot prove what was asked")
+		}
+		return refuse(statusResponder, statusFailed, "the person cannot prove what is needed")
+	}
+	return refuse(statusResponder, statusDenied, "the person may not use this service now")
+}
+
+// about gathers what the assertion says.
+func (f *Front) about(tx *store.Tx, s *service, q *request, o login.Outcome) (*answer, *status, error) {
+	a := &answer{Session: o.Visit.ID, At: o.Assurance.AuthTime, Class: f.said(q.Want, o.Evidence, tx.Now)}
+	if a.Class == "" {
+		return nil, refuse(statusResponder, statusNoContext, "none of the requested authentication contexts was reached"), nil
+	}
+	account, human, err := f.People.ByID(tx, o.Subject.Account)
+	if err != nil {
+		return nil, nil, err
+	}
+	who := person{account.ID, f.People.Attributes(account, human)}
+	a.Name, err = f.name(tx, s, s.format(q), who)
+	if errors.Is(err, errNoName) {
+		return nil, refuse(statusResponder, statusNamePolicy, "the person has no name of this form"), nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if q.Subject != "" && !mine(q.Subject, a.Name, who, account) {
+		return nil, refuse(statusResponder, statusPrincipal, "somebody else is signed in"), nil
+	}
+	return a, nil, f.fill(tx, s, a, who, o)
+}
+
+// mine tells whether the name that the service expects is that of who signed in.
+func mine(expected string, name nameID, who person, account directory.Account) bool {
+	return expected == name.Value || expected == account.UserName ||
+		slices.ContainsFunc([]string{"mail", "eduPersonPrincipalName"}, func(k string) bool { return expected == who.first(k) })
+}
+
+// format is the form of name for a request: its own, else the registered one, else
+// the first of the metadata that we give.
+func (s *service) format(q *request) string {
+	if q.Format != "" {
+		return q.Format
+	}
+	if s.Format != "" {
+		return s.Format
+	}
+	for _, have := range s.Formats {
+		if slices.Contains(formats(), have) && have != metadata.Unspecified {
+			return have
+		}
+	}
+	return metadata.Transient
+}
+
+// fill adds what was released and the identifiers that the party is granted.
+func (f *Front) fill(tx *store.Tx, s *service, a *answer, who person, o login.Outcome) error {
+	for _, g := range s.Release {
+		if v := o.Attributes[g.Attribute]; len(v) > 0 {
+			a.Attributes = append(a.Attributes, value{g.Attribute, v})
+		}
+	}
+	granted := func(name string) bool {
+		return slices.ContainsFunc(s.Release, func(r rp.Release) bool { return r.Attribute == name })
+	}
+	if granted(targetedID) {
+		n, err := f.name(tx, s, metadata.Persistent, who)
+		if err != nil && !errors.Is(err, errNoName) {
+			return err
+		}
+		if err == nil {
+			a.Targeted = &n
+		}
+	}
+	one := func(name, v string) {
+		if v != "" && granted(name) {
+			a.Attributes = append(a.Attributes, value{name, []string{v}})
+		}
+	}
+	pairwise, public := s.Party, s.Party
+	pairwise.Pairwise, public.Pairwise = true, false
+	one(pairwiseID, f.scoped(f.Parties.SubjectFor(pairwise, who.account))) // SAML Subject Identifier Attributes 1.0, 3.4
+	one(subjectID, f.scoped(f.Parties.SubjectFor(public, who.account)))    // 3.3
+	return nil
+}

@@ -1,0 +1,197 @@
+package saml
+
+import (
+	"context"
+	"embed"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"seimon/internal/audit"
+	"seimon/internal/directory"
+	"seimon/internal/lang"
+	"seimon/internal/login"
+	"seimon/internal/rp"
+	"seimon/internal/session"
+	"seimon/internal/store"
+	"seimon/internal/web"
+)
+
+// Name is the front's name in parties, transactions and visits.
+const Name = "saml"
+
+//go:embed schema
+var schema embed.FS
+
+//go:embed words
+var words embed.FS
+
+//go:embed templates
+var templates embed.FS
+
+// Schema is the front's tables.
+func Schema() store.Schema { return store.Schema{Room: Name, Files: schema} }
+
+// Words is what the front says to people.
+func Words() lang.Source { return lang.Source{Room: "front/saml", Files: words} }
+
+// Hall signs people in.
+type Hall interface {
+	Begin(w http.ResponseWriter, r *http.Request, a login.Ask) error
+	// Current gives the browser's live session or session.ErrNone.
+	Current(r *http.Request) (session.Session, error)
+}
+
+// Sealer keeps private keys and requests under way.
+type Sealer interface {
+	Seal(context string, plain []byte) []byte
+	Unseal(context string, sealed []byte) ([]byte, error)
+}
+
+// Rooms are the rooms that the front works with.
+type Rooms struct {
+	DB       *store.DB
+	Hall     Hall
+	Parties  *rp.Book
+	People   *directory.Directory
+	Sessions *session.Keeper
+	Ring     Sealer
+	Audit    *audit.Log
+	Log      *slog.Logger
+	Settings Settings
+}
+
+// Settings are what the university decides about SAML.
+type Settings struct {
+	// EntityID names the identity provider; the address of its metadata when empty.
+	EntityID string
+	// Scopes are the domains of the university, the first one is used in identifiers.
+	Scopes []string
+	// Names and Help of the university, by language.
+	Names map[lang.Tag]string
+	// ErrorURL is where a service sends people who cannot go on there.
+	ErrorURL string
+	// Technical and Security are mail addresses for other providers' people.
+	Technical, Security string
+	// Sirtfi says that the university meets that framework (REFEDS).
+	Sirtfi bool
+	// PhishingResistant is the identifier of REFEDS MFA 2.0 for sign-ins that
+	// withstand phishing; not offered when empty.
+	PhishingResistant string
+	// Persistent computes persistent names as a former provider did.
+	Persistent Computed
+}
+
+// The lives of messages.
+const (
+	skew         = 3 * time.Minute  // between our clock and a service's
+	requestLife  = 10 * time.Minute // of an AuthnRequest
+	responseLife = 5 * time.Minute
+	answeredLife = requestLife + 2*skew
+)
+
+// Front answers SAML requests.
+type Front struct {
+	Rooms
+	site     *web.Site
+	keys     atomic.Pointer[keyset]
+	known    atomic.Pointer[described]
+	services services
+}
+
+// New makes the front; Mount adds its routes. Found must have run before the first
+// request.
+func New(r Rooms) *Front {
+	if r.Log == nil {
+		r.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Front{Rooms: r}
+}
+
+// Templates are the front's pages, to be added to the site before it is served.
+func Templates() fs.FS {
+	pages, err := fs.Sub(templates, "templates")
+	if err != nil {
+		panic(err) // the folder is embedded
+	}
+	return pages
+}
+
+// Name implements login.Front.
+func (f *Front) Name() string { return Name }
+
+// The paths of the front.
+const (
+	pathMetadata = "/saml/metadata"
+	pathSSO      = "/saml/sso"
+	pathGo       = "/saml/go"
+	pathStart    = "/saml/start"
+)
+
+// former lists paths under which services know a Shibboleth provider that this one
+// has replaced.
+func former() map[string]string {
+	return map[string]string{
+		"/idp/profile/SAML2/Redirect/SSO":    "GET",
+		"/idp/profile/SAML2/POST/SSO":        "POST",
+		"/idp/profile/SAML2/Unsolicited/SSO": "START",
+		"/idp/shibboleth":                    "METADATA",
+	}
+}
+
+// Mount adds the front's routes to the site.
+func (f *Front) Mount(site *web.Site) {
+	f.site = site
+	site.Machine("GET "+pathMetadata, f.metadata)
+	site.Door("GET "+pathSSO, f.explained(f.byRedirect))
+	site.Door("POST "+pathSSO, f.explained(f.byPost))
+	site.Door("GET "+pathGo, f.explained(f.resume))
+	site.Door("GET "+pathStart, f.explained(f.start))
+	for path, what := range former() {
+		switch what {
+		case "GET":
+			site.Door("GET "+path, f.explained(f.byRedirect))
+		case "POST":
+			site.Door("POST "+path, f.explained(f.byPost))
+		case "START":
+			site.Door("GET "+path, f.explained(f.start))
+		case "METADATA":
+			site.Machine("GET "+path, f.metadata)
+		}
+	}
+}
+
+// EntityID is the name of this identity provider.
+func (f *Front) EntityID() string {
+	if f.Settings.EntityID != "" {
+		return f.Settings.EntityID
+	}
+	return f.site.URL(pathMetadata)
+}
+
+// MetadataURL is where the signed metadata is.
+func (f *Front) MetadataURL() string { return f.site.URL(pathMetadata) }
+
+// ours tells whether an address is one of our endpoints for sign-in.
+func (f *Front) ours(address string) bool {
+	if address == f.site.URL(pathSSO) {
+		return true
+	}
+	for path, what := range former() {
+		if (what == "GET" || what == "POST") && address == f.site.URL(path) {
+			return true
+		}
+	}
+	return false
+}
+
+// Sweep forgets what is over.
+func (f *Front) Sweep(tx *store.Tx) error {
+	_, err := tx.Exec("DELETE FROM saml_answered WHERE until < $1", store.Millis(tx.Now))
+	return err
+}
+
+// Refresh reads the keys that other nodes have changed.
+func (f *Front) Refresh(ctx context.Context) error { return f.load(ctx) }

@@ -1,0 +1,227 @@
+package saml
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"seimon/internal/front/saml/metadata"
+	"seimon/internal/front/saml/xmldoc"
+	"seimon/internal/login"
+	"seimon/internal/rp"
+	"seimon/internal/store"
+	"seimon/internal/web"
+)
+
+// request is an AuthnRequest that was found sound. The hall keeps it sealed while the
+// person signs in.
+type request struct {
+	Party    string `json:"party"`
+	ID       string `json:"id,omitempty"` // empty for a start by ourselves
+	Consumer string `json:"consumer"`
+	Relay    string `json:"relay,omitempty"`
+	Format   string `json:"format,omitempty"` // of the name; empty leaves it to us
+	Want     wanted `json:"want,omitzero"`
+	Force    bool   `json:"force,omitempty"`
+	Passive  bool   `json:"passive,omitempty"`
+	Subject  string `json:"subject,omitempty"` // the only name that will do
+	At       int64  `json:"at"`                // when it came, Unix seconds
+
+	no *status // what cannot be granted, to be told to the service
+}
+
+// id is the name of the request in our records.
+func (q *request) record() string { return q.Party + " " + q.ID }
+
+// judge turns a verified AuthnRequest into a request (SAML Core 2.0, 3.4.1). Where
+// the answer would go is settled before anything else: whatever is wrong afterwards is
+// told to the service there.
+func (f *Front) judge(s *service, n *xmldoc.Node, relay string, now time.Time) (*request, error) {
+	q := &request{Party: s.ID, ID: n.Attr("ID"), Relay: relay, At: now.Unix()}
+	if len(q.ID) > 256 || q.ID == "" {
+		return nil, fault(badRequest, s.ID, "ID", q.ID)
+	}
+	if err := q.consumer(s, n); err != nil {
+		return nil, err
+	}
+	q.Force, q.Passive = n.Attr("ForceAuthn") == "true" || n.Attr("ForceAuthn") == "1", n.Attr("IsPassive") == "true" || n.Attr("IsPassive") == "1"
+	for _, step := range []func(*service, *xmldoc.Node) *status{f.readPolicy(q), f.readContext(q), f.readScoping, q.readSubject} {
+		if q.no = step(s, n); q.no != nil {
+			break
+		}
+	}
+	return q, nil
+}
+
+// consumer settles where the response goes: only to a registered address.
+func (q *request) consumer(s *service, n *xmldoc.Node) error {
+	if b := n.Attr("ProtocolBinding"); b != "" && b != metadata.POST {
+		return fault(badRequest, s.ID, "ProtocolBinding", b)
+	}
+	address := n.Attr("AssertionConsumerServiceURL")
+	var index *int
+	if text, ok := n.Lookup("AssertionConsumerServiceIndex"); ok {
+		i, err := strconv.Atoi(text)
+		if err != nil || address != "" { // SAML Core 2.0, 3.4.1: they exclude each other
+			return fault(badAddress, s.ID, "AssertionConsumerServiceIndex", text)
+		}
+		index = &i
+	}
+	e, ok := s.Consumer(address, index)
+	if !ok {
+		f, sent := "AssertionConsumerServiceURL", address
+		if index != nil {
+			f, sent = "AssertionConsumerServiceIndex", strconv.Itoa(*index)
+		}
+		no := fault(badAddress, s.ID, f, sent)
+		no.Facts["registered"] = shorten(registered(s))
+		return no
+	}
+	q.Consumer = e.Location
+	return nil
+}
+
+func registered(s *service) string {
+	var out []string
+	for _, e := range s.Consumers {
+		out = append(out, strconv.Itoa(e.Index)+"="+e.Location)
+	}
+	return strings.Join(out, " ")
+}
+
+// readPolicy: the form of the name (SAML Core 2.0, 3.4.1.1).
+func (f *Front) readPolicy(q *request) func(*service, *xmldoc.Node) *status {
+	return func(s *service, n *xmldoc.Node) *status {
+		p := n.First(metadata.SAMLP, "NameIDPolicy")
+		if p == nil {
+			return nil
+		}
+		if v := p.Attr("SPNameQualifier"); v != "" && v != s.ID {
+			return refuse(statusRequester, statusNamePolicy, "SPNameQualifier names another service")
+		}
+		q.Format = p.Attr("Format")
+		if strings.HasSuffix(q.Format, ":nameid-format:unspecified") {
+			q.Format = ""
+		}
+		if q.Format != "" && !slices.Contains(formats(), q.Format) {
+			return refuse(statusRequester, statusNamePolicy, fmt.Sprintf("the name format %.100s is not offered", q.Format))
+		}
+		return nil
+	}
+}
+
+// readContext: how strong a sign-in is asked for (SAML Core 2.0, 3.3.2.2.1).
+func (f *Front) readContext(q *request) func(*service, *xmldoc.Node) *status {
+	return func(s *service, n *xmldoc.Node) *status {
+		c := n.First(metadata.SAMLP, "RequestedAuthnContext")
+		q.Want = wanted{exact, s.Contexts}
+		if c == nil {
+			return nil
+		}
+		q.Want = wanted{c.Attr("Comparison"), nil}
+		for _, v := range c.All(metadata.SAML, "AuthnContextClassRef") {
+			q.Want.Classes = append(q.Want.Classes, v.Text())
+		}
+		if q.Want.Comparison == "" {
+			q.Want.Comparison = exact
+		}
+		known := slices.Contains([]string{exact, minimum, better, maximum}, q.Want.Comparison)
+		if !known || len(q.Want.Classes) > 20 || len(f.answers(q.Want)) == 0 {
+			return refuse(statusResponder, statusNoContext, "none of the requested authentication contexts is offered")
+		}
+		return nil
+	}
+}
+
+// readScoping: a service may name the providers it would accept (SAML Core 2.0, 3.4.1.2).
+func (f *Front) readScoping(_ *service, n *xmldoc.Node) *status {
+	list := n.First(metadata.SAMLP, "Scoping").First(metadata.SAMLP, "IDPList").All(metadata.SAMLP, "IDPEntry")
+	here := func(e *xmldoc.Node) bool { return e.Attr("ProviderID") == f.EntityID() }
+	if len(list) > 0 && !slices.ContainsFunc(list, here) {
+		return refuse(statusResponder, statusNoSupported, "IDPList does not name this provider, and it asks no other one")
+	}
+	return nil
+}
+
+// readSubject: the service may name whom it expects (SAML Core 2.0, 3.4.1).
+func (q *request) readSubject(_ *service, n *xmldoc.Node) *status {
+	if n.First(metadata.SAML, "Conditions") != nil {
+		return refuse(statusRequester, statusUnsupported, "Conditions in requests are not supported")
+	}
+	sub := n.First(metadata.SAML, "Subject")
+	if sub == nil {
+		return nil
+	}
+	if sub.First(metadata.SAML, "EncryptedID") != nil || len(sub.All(metadata.SAML, "SubjectConfirmation")) > 0 {
+		return refuse(statusRequester, statusUnsupported, "an encrypted or confirmed Subject is not supported")
+	}
+	q.Subject = sub.First(metadata.SAML, "NameID").Text()
+	return nil
+}
+
+// ask is the request in the words of the hall.
+func (q *request) ask(f *Front, sealed []byte) login.Ask {
+	a := login.Ask{
+		Front: Name, Party: q.Party, Request: sealed, Force: q.Force, Passive: q.Passive,
+		Origins: login.Origins(q.Consumer),
+	}
+	if strings.Contains(q.Subject, "@") {
+		a.Hint, _, _ = strings.Cut(q.Subject, "@")
+	}
+	if !q.Want.empty() {
+		a.Wish, a.Want = ask(f.answers(q.Want))
+	}
+	return a
+}
+
+// service reads an enabled service of this front; a fault when there is none.
+func (f *Front) service(r *http.Request, id string) (*service, error) {
+	var s *service
+	err := f.DB.Read(r.Context(), func(tx *store.Tx) error {
+		p, err := f.Parties.Get(tx, id)
+		if err != nil {
+			return err
+		}
+		if p.Protocol != Name || p.Disabled {
+			return rp.ErrNone
+		}
+		s, err = f.services.of(p)
+		return err
+	})
+	if err == rp.ErrNone { //nolint:errorlint // it comes as it is
+		return nil, fault(noService, id, "Issuer", id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !s.ValidUntil.IsZero() && !f.DB.Now().Before(s.ValidUntil) {
+		no := fault(badMetadata, id, "validUntil", s.ValidUntil.UTC().Format(time.RFC3339))
+		return nil, no
+	}
+	web.Note(r, "client", id)
+	return s, nil
+}
+
+// fresh checks when a message was made (SAML Core 2.0, 1.3.3). A fault says by how
+// many seconds the clocks differ.
+func fresh(party, instant string, now time.Time) error {
+	t, err := time.Parse(time.RFC3339, instant)
+	if err != nil {
+		return fault(badRequest, party, "IssueInstant", instant)
+	}
+	var off time.Duration
+	switch age := now.Sub(t); {
+	case age < -skew:
+		off = age
+	case age > requestLife+skew:
+		off = age
+	default:
+		return nil
+	}
+	no := fault(badClock, party, "IssueInstant", instant)
+	no.Facts["seconds"] = strconv.Itoa(int(off.Seconds())) // negative: the service is ahead
+	return no
+}
