@@ -1,6 +1,8 @@
 package login_test
 
 import (
+	"errors"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"seimon/internal/factor/totp"
 	"seimon/internal/lang"
 	"seimon/internal/login/logintest"
+	"seimon/internal/mail"
 	"seimon/internal/rp"
 	"seimon/internal/store"
 	"seimon/internal/web/webtest"
@@ -62,6 +65,24 @@ func (v *tour) update(change func(a *directory.Account, p *directory.Person)) {
 		change(&a, &p)
 		return v.People.Update(tx, a, p)
 	})
+}
+
+// awaitMail signs in where a code by mail will do, lets the mail server answer, and
+// asks for another mail because none came.
+func (v *tour) awaitMail(answer error) {
+	v.Write(func(tx *store.Tx) error {
+		_, err := v.Bindings.Add(tx, factor.Binding{
+			Account: v.account.ID, Kind: "mailcode", Identifier: "taro@home.example.net", State: factor.Active,
+			Payload: []byte(`{"v":1,"address":"taro@home.example.net"}`),
+		})
+		return err
+	})
+	v.signIn("notices", student, logintest.Password)
+	v.Outbox.Break(answer)
+	if err := v.Mail.Deliver(v.T.Context()); err != nil {
+		v.T.Fatal(err)
+	}
+	v.Post(v.URL.Path, url.Values{"pass": {v.Field("pass")}, "kind": {"mailcode"}, "again": {"1"}})
 }
 
 // scenario is a row of the catalogue of failures: how it comes about, and the
@@ -195,6 +216,12 @@ func scenarios() []scenario {
 			v.ForgetCookies()
 			v.Get(page)
 		}, []string{"Cookie"}, []string{"cookies"}},
+		{"M1 handed", "M1", func(v *tour) { v.awaitMail(nil) },
+			[]string{"t***@home.example.net", "相手のメールサーバーが受け取りました", "迷惑メール"}, []string{"t***@home.example.net", "mail server took it", "spam folder"}},
+		{"M1 queued", "M1", func(v *tour) { v.awaitMail(errors.New("no route to host")) },
+			[]string{"t***@home.example.net", "まだ答えがありません", "別の方法"}, []string{"t***@home.example.net", "has not answered yet", "another second step"}},
+		{"M1 refused", "M1.refused", func(v *tour) { v.awaitMail(&mail.Refusal{Code: 550, Final: true, Reply: "no such user"}) },
+			[]string{"t***@home.example.net", "550 no such user"}, []string{"t***@home.example.net", "550 no such user"}},
 		{"R1", "R1", func(v *tour) {
 			v.Apply(logintest.Policy + "\n[[rule]]\nname = \"vault\"\nservice = \"vault\"\nphishing_resistant = true\n")
 			v.Party(rp.Party{ID: "vault", Protocol: "test", Names: map[lang.Tag]string{lang.JA: "金庫"}, Consent: rp.ConsentNone})

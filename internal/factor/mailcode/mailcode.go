@@ -176,7 +176,7 @@ func (f *Factor) usable(a factor.Attempt) ([]entry, error) {
 
 // Verify judges the form field "code". With the field "again" it sends another code
 // instead, to the address whose binding the field names, and returns ErrMore.
-// Faults: M1.none, M1.wait, M1.refused, M2.form, M2.wrong, M2.expired, M2.older,
+// Faults: M1.none, M1.wait, M1.refused, M1 (with the state of the mail), M2.form, M2.wrong, M2.expired, M2.older,
 // M2.used, M2 (a code for another window), M3.
 func (f *Factor) Verify(ctx context.Context, a factor.Attempt, ans factor.Answer) (factor.Verified, error) {
 	usable, err := f.usable(a)
@@ -244,7 +244,8 @@ func (f *Factor) again(ctx context.Context, a factor.Attempt, where, template st
 	return err
 }
 
-// tooSoon says why no other mail is sent yet: M1.refused when it would not help, else M1.wait.
+// tooSoon says why no other mail is sent yet: M1.refused when it would not help, M1 with
+// what is known of the mail when that tells more than to wait, else M1.wait.
 func (f *Factor) tooSoon(tx *store.Tx, last code, to entry, pause time.Duration) error {
 	d, err := f.queue.Delivery(tx, last.Mail)
 	if err != nil && !errors.Is(err, mail.ErrNone) {
@@ -252,6 +253,10 @@ func (f *Factor) tooSoon(tx *store.Tx, last code, to entry, pause time.Duration)
 	}
 	if d.State == mail.Refused {
 		return authn.NewFault("M1.refused", "to", mail.MaskAddress(to.Address), "reply", d.Reply)
+	}
+	if d.State == mail.Handed || d.State == mail.Queued && d.Tries > 0 {
+		facts := []string{"to", mail.MaskAddress(to.Address), "sent", factor.TimeFact(last.Sent), "seconds", seconds(pause)}
+		return authn.NewFault("M1", append(facts, delivery(d)...)...)
 	}
 	return wait(pause, to.Address)
 }

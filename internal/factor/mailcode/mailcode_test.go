@@ -240,7 +240,7 @@ func TestOnlyTheNewestCodeCounts(t *testing.T) {
 	b := open(t)
 	b.has(home)
 	old := b.challenge("trx_1")
-	fault(t, b.again("1"), "M1.wait", "seconds", "60", "to", "h***@home.example.net")
+	fault(t, b.again("1"), "M1", "seconds", "60", "to", "h***@home.example.net", "state", "handed")
 	b.clock.Add(time.Minute)
 	if err := b.again("1"); !errors.Is(err, factor.ErrMore) {
 		t.Fatal(err)
@@ -484,7 +484,7 @@ func TestAnotherAddressOrAnotherMailWhileVerifying(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.mails()
-		fault(t, second(b.Finish(t.Context(), b.attempt(), typed("again", "1"))), "M1.wait")
+		fault(t, second(b.Finish(t.Context(), b.attempt(), typed("again", "1"))), "M1", "state", "handed")
 		b.clock.Add(time.Minute)
 		if _, err := b.Finish(t.Context(), b.attempt(), typed("again", "1")); !errors.Is(err, factor.ErrMore) {
 			t.Fatal(err)

@@ -42,30 +42,32 @@ func issuerOf(assertion string) string {
 }
 
 // openAssertion checks a client assertion (private_key_jwt, OIDC Core 9). path is
-// the endpoint that was called.
-func (f *Front) openAssertion(c *client, assertion, path string) (*clientProof, bool) {
+// the endpoint that was called. What is right but for a wrong clock gives a skew.
+func (f *Front) openAssertion(c *client, assertion, path string) (*clientProof, *skew) {
 	typ, payload, err := openPeer(c, "", assertion)
 	if err != nil || typ == typeRequest || typ == typeLogout { // RFC 8725 3.11
-		return nil, false
+		return nil, nil
 	}
 	var a assertionClaims
 	if strict.Unmarshal(payload, &a) != nil {
-		return nil, false
+		return nil, nil
 	}
 	if a.Issuer != c.ID || a.Subject != c.ID || a.ID == "" || len(a.ID) > 512 || a.Expires == nil || !f.addressed(a.Audience, path) {
-		return nil, false
+		return nil, nil
 	}
 	now := f.DB.Now()
 	until := a.Expires.time()
-	if !now.Before(until.Add(leeway)) || until.After(now.Add(assertionLife)) {
-		return nil, false
-	}
+	late := !now.Before(until.Add(leeway))
 	for _, since := range []*seconds{a.NotBefore, a.IssuedAt} {
-		if since != nil && now.Before(since.time().Add(-leeway)) {
-			return nil, false
-		}
+		late = late || since != nil && now.Before(since.time().Add(-leeway))
 	}
-	return &clientProof{client: c.ID, jti: authn.HashToken(a.ID), until: until.Add(2 * leeway)}, true
+	if late {
+		return nil, skewOf("client assertion", times{a.IssuedAt, a.NotBefore, a.Expires}, now)
+	}
+	if until.After(now.Add(assertionLife)) {
+		return nil, nil
+	}
+	return &clientProof{client: c.ID, jti: authn.HashToken(a.ID), until: until.Add(2 * leeway)}, nil
 }
 
 // addressed tells whether an assertion was made for us and nobody else: its one

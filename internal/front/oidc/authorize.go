@@ -107,6 +107,9 @@ func (f *Front) receive(ctx context.Context, p params) (*arrival, *refusal, erro
 		in.params = stored // RFC 9126 4: nothing else in the query counts
 	}
 	no := f.unwrap(in, uri)
+	if no != nil && no.skew != nil {
+		no.text = f.wrongClock(ctx, in.client, no.skew)
+	}
 	if in.params.flawed("redirect_uri") || !in.client.owns(in.params.get("redirect_uri")) {
 		return nil, nil, fault(badRedirect, in.client.ID, "redirect_uri", in.params.get("redirect_uri"))
 	}

@@ -123,11 +123,17 @@ func (f *Front) authenticate(r *http.Request, p params) (c *client, proof *clien
 		c, proof, no, err = f.prove(tx, shown, r.URL.Path)
 		return err
 	})
+	if no != nil && no.skew != nil {
+		no.text = f.wrongClock(r.Context(), c, no.skew)
+	}
+	if no != nil {
+		c = nil
+	}
 	return c, proof, no, err
 }
 
 // prove checks a client's proof by exactly the method that it registered. All
-// failures look the same.
+// failures look the same, but for a wrong clock beside a right signature.
 func (f *Front) prove(tx *store.Tx, shown presented, path string) (*client, *clientProof, *refusal, error) {
 	wrong := &refusal{code: errInvalidClient, text: "the client is unknown or did not prove itself", basic: shown.method == authBasic}
 	c, err := f.client(tx, shown.id)
@@ -144,9 +150,10 @@ func (f *Front) prove(tx *store.Tx, shown presented, path string) (*client, *cli
 	case authNone:
 		return c, &clientProof{}, nil, nil
 	case authJWT:
-		proof, ok := f.openAssertion(c, shown.assertion, path)
-		if !ok {
-			return nil, nil, wrong, nil
+		proof, skew := f.openAssertion(c, shown.assertion, path)
+		if proof == nil {
+			wrong.skew = skew
+			return c, nil, wrong, nil
 		}
 		return c, proof, nil, nil
 	default:

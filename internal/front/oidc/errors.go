@@ -39,6 +39,8 @@ type refusal struct {
 	// basic tells that the client tried the Authorization header, which the
 	// answer must name (RFC 6749 5.2).
 	basic bool
+	// skew tells that only a wrong clock is at fault.
+	skew *skew
 }
 
 func refuse(code, text string) *refusal { return &refusal{code: code, text: text} }

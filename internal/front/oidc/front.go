@@ -99,6 +99,7 @@ type Front struct {
 	issuer  string
 	clients clients
 	signers signers
+	skews   skews
 	known   []byte // the discovery document
 }
 

@@ -30,6 +30,9 @@ func (f *Front) push(w http.ResponseWriter, r *http.Request) error {
 		f.allowOrigin(w, r, c)
 		p, no = f.pushable(c, p)
 	}
+	if no != nil && no.skew != nil {
+		no.text = f.wrongClock(r.Context(), c, no.skew)
+	}
 	if no != nil {
 		return no.write(w)
 	}

@@ -29,7 +29,10 @@ func (f *Front) readRequestObject(c *client, object string) (params, *refusal) {
 		return params{}, refuse(errInvalidRequestObject, "the request object is not a JSON object")
 	}
 	if !f.meant(c, members) {
-		return params{}, refuse(errInvalidRequestObject, "iss, aud, client_id or the times of the request object do not fit")
+		return params{}, refuse(errInvalidRequestObject, "iss, aud or client_id of the request object do not fit")
+	}
+	if no := f.timely(members); no != nil {
+		return params{}, no
 	}
 	return objectParams(members)
 }
@@ -57,19 +60,29 @@ func (f *Front) meant(c *client, members map[string]strict.RawMessage) bool {
 	if strict.Unmarshal(members["aud"], &aud) != nil || !slices.Contains(aud, f.issuer) {
 		return false
 	}
-	now := f.DB.Now()
-	for name, fits := range map[string]func(time.Time) bool{
-		"exp": func(t time.Time) bool { return now.Before(t.Add(leeway)) },
-		"nbf": func(t time.Time) bool { return !now.Before(t.Add(-leeway)) },
-		"iat": func(t time.Time) bool { return !now.Before(t.Add(-leeway)) },
-	} {
+	return true
+}
+
+// timely checks the times of a request object (RFC 7519 4.1.4 to 4.1.6).
+func (f *Front) timely(members map[string]strict.RawMessage) *refusal {
+	no := refuse(errInvalidRequestObject, "the times of the request object do not fit")
+	var t times
+	for name, at := range map[string]**seconds{"exp": &t.expires, "nbf": &t.notBefore, "iat": &t.issued} {
 		raw, present := members[name]
-		var at seconds
-		if present && (strict.Unmarshal(raw, &at) != nil || !fits(at.time())) {
-			return false
+		if !present {
+			continue
+		}
+		if *at = new(seconds); strict.Unmarshal(raw, *at) != nil {
+			return no
 		}
 	}
-	return true
+	now := f.DB.Now()
+	early := func(s *seconds) bool { return s != nil && now.Before(s.time().Add(-leeway)) }
+	if early(t.issued) || early(t.notBefore) || t.expires != nil && !now.Before(t.expires.time().Add(leeway)) {
+		no.skew = skewOf("request object", t, now)
+		return no
+	}
+	return nil
 }
 
 // time turns a NumericDate into a time; what lies beyond any calendar becomes

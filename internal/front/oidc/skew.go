@@ -1,0 +1,124 @@
+package oidc
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"seimon/internal/audit"
+	"seimon/internal/authn"
+	"seimon/internal/diagnosis"
+	"seimon/internal/store"
+)
+
+// skew is by how much the clock of a client that signed something differs from ours,
+// as its times show (scenario B3). Only what a signature vouches for is judged.
+type skew struct {
+	what string        // what was signed
+	by   time.Duration // positive: the client's clock is ahead
+}
+
+// times are the times in something that a client signed (RFC 7519 4.1.4 to 4.1.6).
+type times struct{ issued, notBefore, expires *seconds }
+
+// skewOf tells what clock made times that do not fit. When something was issued is the
+// best witness; without it the other times give the least that it can be.
+func skewOf(what string, t times, now time.Time) *skew {
+	off := func(s *seconds) time.Duration { return s.time().Sub(now) }
+	for _, s := range []*seconds{t.issued, t.notBefore} {
+		if s != nil && off(s) > leeway && off(s) < absurd {
+			return &skew{what, off(s)}
+		}
+	}
+	if t.expires == nil || off(t.expires) > -leeway || off(t.expires) < -absurd {
+		return nil
+	}
+	if t.issued == nil {
+		return &skew{what, off(t.expires)}
+	}
+	if off(t.issued) > -leeway || off(t.issued) < -absurd {
+		return nil // over before it began, or made in another year: no clock does that
+	}
+	return &skew{what, off(t.issued)}
+}
+
+const (
+	// absurd is from where on a time is nonsense and no clock.
+	absurd = 366 * 24 * time.Hour
+	// skewQuiet is how long one client's wrong clock is put on record only once.
+	skewQuiet = time.Minute
+	// skewSpan is how far back other clients are looked at: when several seem to be wrong
+	// in the same way, it is our own clock.
+	skewSpan = time.Hour
+	// skewOthers is how many others make it so.
+	skewOthers = 2
+)
+
+// skews remembers what was put on record lately.
+type skews struct {
+	mu   sync.Mutex
+	last map[string]noted
+}
+
+type noted struct {
+	at      time.Time
+	support string
+}
+
+// eventSkew is a request that a wrong clock spoilt.
+const eventSkew = "request.refused"
+
+// wrongClock puts a wrong clock on record and gives the sentence for the owner of the
+// service: whose clock, by how much, and the code that the help desk opens.
+func (f *Front) wrongClock(ctx context.Context, c *client, s *skew) string {
+	now := f.DB.Now()
+	direction := "fast"
+	if s.by < 0 {
+		direction = "slow"
+	}
+	seconds := int64(s.by.Abs().Round(time.Second) / time.Second)
+	f.skews.mu.Lock()
+	known, ok := f.skews.last[c.ID]
+	f.skews.mu.Unlock()
+	if !ok || now.Sub(known.at) >= skewQuiet {
+		known = noted{now, diagnosis.NewCode()}
+		err := f.DB.Write(ctx, func(tx *store.Tx) error {
+			code, err := f.whose(tx, c.ID, direction)
+			if err != nil {
+				return err
+			}
+			return f.Audit.Append(tx, audit.Event{
+				Type: eventSkew, Support: known.support, Party: c.ID,
+				Facts: map[string]string{"code": string(code), "seconds": strconv.FormatInt(seconds, 10), "direction": direction, "what": s.what, "front": Name},
+			})
+		})
+		if err != nil {
+			f.Log.Error("a wrong clock is not on record", "error", err)
+		}
+		f.skews.mu.Lock()
+		if f.skews.last == nil {
+			f.skews.last = map[string]noted{}
+		}
+		f.skews.last[c.ID] = known
+		f.skews.mu.Unlock()
+	}
+	return fmt.Sprintf("by its times the %s was made by a clock that is %d seconds %s; our clock says %s; support code %s",
+		s.what, seconds, direction, now.UTC().Format(time.RFC3339), known.support)
+}
+
+// whose tells whose clock is wrong: B3.fast or B3.slow for the service's, B3.here for ours.
+func (f *Front) whose(tx *store.Tx, client, direction string) (authn.Code, error) {
+	events, err := f.Audit.Find(tx, audit.Query{TypePrefix: eventSkew, Since: tx.Now.Add(-skewSpan), Newest: true, Limit: 200})
+	others := map[string]bool{}
+	for _, e := range events {
+		if e.Party != client && e.Facts["direction"] == direction {
+			others[e.Party] = true
+		}
+	}
+	if len(others) >= skewOthers {
+		return "B3.here", err
+	}
+	return authn.Code("B3." + direction), err
+}
