@@ -34,6 +34,7 @@ func (h *House) background() {
 		_, err := h.CA.MendOrphans(ctx, ca.OrphanAge, "orphan finder")
 		return err
 	})
+	h.publish()
 	h.sweep("login", h.Hall.Sweep)
 	h.sweep("session", func(tx *store.Tx) error {
 		_, err := h.Sessions.Sweep(tx, sweepRows)

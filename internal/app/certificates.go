@@ -24,6 +24,9 @@ type CertificatesConfig struct {
 	// Base is where lists, answers and issuers' certificates are published over plain
 	// HTTP, such as http://pki.example.ac.jp; it stands in every certificate.
 	Base string `toml:"base"`
+	// StatusListen is where they are answered, such as ":80"; plain HTTP, because what
+	// is given is signed and is needed to judge certificates.
+	StatusListen string `toml:"status_listen"`
 	// Helper is the socket of seimon-hsm, when keys lie in PKCS#11.
 	Helper string `toml:"helper"`
 	// Shards is over how many lists revoked certificates are spread.
@@ -63,6 +66,7 @@ func (h *House) issuers(ctx context.Context) error {
 	if h.CA, err = ca.Open(ctx, h.DB, c); err != nil {
 		return fmt.Errorf("certificates: %w", err)
 	}
+	h.publisher()
 	return nil
 }
 

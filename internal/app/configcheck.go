@@ -21,6 +21,7 @@ func (c *Config) check() ConfigError {
 	c.checkDoor(wrong)
 	c.checkProxy(wrong)
 	c.checkCertHost(wrong)
+	c.checkStatusListen(wrong)
 	c.checkKeep(wrong)
 	c.checkMail(wrong)
 	c.checkUniversity(wrong)

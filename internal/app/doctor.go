@@ -93,6 +93,7 @@ func (h *House) checks(p lang.Printer) []diagnosis.Check {
 		diagnosis.CheckPolicy(h.DB, h.Policy, p),
 		diagnosis.CheckZones(h.DB, h.Audit, h.Policy, len(h.Config.Proxy.Addresses) > 0),
 		{Code: "issuer", Run: h.checkIssuers},
+		{Code: "status", Run: h.checkStatus},
 		{Code: "tasks", Run: h.checkTasks},
 	}
 	if h.options.Transport == nil {

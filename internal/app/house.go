@@ -13,6 +13,7 @@ import (
 	"seimon/internal/audit"
 	"seimon/internal/authn"
 	"seimon/internal/ca"
+	"seimon/internal/ca/status"
 	"seimon/internal/ca/trust"
 	"seimon/internal/card"
 	"seimon/internal/desk/certdoor"
@@ -60,6 +61,7 @@ type House struct {
 	Sessions *session.Keeper
 	Parties  *rp.Book
 	CA       *ca.Authority
+	Status   *status.Status
 	Trust    *trust.Trust
 	Door     *certdoor.Door // nil where no certificate host is configured
 	Throttle *throttle.Throttle

@@ -8,6 +8,7 @@ import (
 
 	"seimon/internal/audit"
 	"seimon/internal/ca"
+	"seimon/internal/ca/status"
 	"seimon/internal/ca/trust"
 	"seimon/internal/card"
 	"seimon/internal/desk"
@@ -138,7 +139,7 @@ func (h *House) loops(address string) bool {
 func schemas() []store.Schema {
 	out := []store.Schema{
 		policy.Schema(), throttle.Schema(), audit.Schema(), mail.Schema(), jobs.Schema(), keyring.Schema(),
-		directory.Schema(), session.Schema(), rp.Schema(), ca.Schema(), trust.Schema(), factor.Schema(), login.Schema(),
+		directory.Schema(), session.Schema(), rp.Schema(), ca.Schema(), status.Schema(), trust.Schema(), factor.Schema(), login.Schema(),
 	}
 	for _, p := range plugs() {
 		if p.schema != nil {

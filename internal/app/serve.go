@@ -118,6 +118,11 @@ func serveConfigured(ctx context.Context, c *Config, h *House) error {
 		return errors.Join(err, l.Close())
 	}
 	defer stop()
+	end, err := h.listenForStatus(ctx)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	defer end()
 	h.Log.Info("ready", "listen", l.Addr().String(), "origin", c.Origin)
 	return h.Serve(ctx, l, t, h.Handler())
 }

@@ -23,6 +23,10 @@ type Announcement struct {
 	CertHost string    `json:"cert_host"` // where certificates are shown; * is a name for each time
 	// SAMLMetadata is where the gate's signed SAML metadata is.
 	SAMLMetadata string `json:"saml_metadata"`
+
+	IssuerCAFile string `json:"issuer_ca_file"` // the issuer of people's certificates and its root
+	OCSP         string `json:"ocsp"`
+	CRL          string `json:"crl"` // the full list
 }
 
 // Citizen is one account with its secrets.
@@ -60,6 +64,7 @@ func (t *Town) Announcement() Announcement {
 	out := Announcement{
 		SSO: t.origin(ssoHost), CAFile: t.ca.file, Mailbox: t.origin(demoHost) + "/mailbox",
 		Home: t.origin(demoHost) + "/", Config: t.path("seimon.toml"), CertHost: t.certPattern(),
+		IssuerCAFile: t.path(issuerFile), OCSP: "http://" + t.statusAddress() + "/ocsp/" + t.issuer, CRL: "http://" + t.statusAddress() + "/crl/" + t.issuer + "/full.crl",
 	}
 	for _, p := range campus.People() {
 		out.People = append(out.People, Citizen{

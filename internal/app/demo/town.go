@@ -48,6 +48,7 @@ type Town struct {
 	dir      string
 	listener net.Listener
 	certs    net.Listener // where certificates are shown
+	status   net.Listener // where lists and answers about certificates are given
 	port     string
 	ca       *authority
 	leaf     tls.Certificate
@@ -60,6 +61,7 @@ type Town struct {
 	services []offered
 	handlers map[string]http.Handler // by host
 
+	issuer  string            // of certificates
 	letters map[string]string // activation codes by user name
 	cards   []*carried        // with --card
 }
@@ -74,7 +76,11 @@ func Open(ctx context.Context, dir string, l net.Listener, log *slog.Logger) (*T
 	if err != nil {
 		return nil, err
 	}
-	t := &Town{dir: dir, listener: l, certs: certs, port: port, log: log, outbox: &mail.Memory{}, handlers: map[string]http.Handler{}, letters: map[string]string{}}
+	status, err := beside(certs.Addr().String())
+	if err != nil {
+		return nil, errors.Join(err, certs.Close())
+	}
+	t := &Town{dir: dir, listener: l, certs: certs, status: status, port: port, log: log, outbox: &mail.Memory{}, handlers: map[string]http.Handler{}, letters: map[string]string{}}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -92,7 +98,7 @@ func Open(ctx context.Context, dir string, l net.Listener, log *slog.Logger) (*T
 	if err := t.found(ctx); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
-	if err := t.build(); err != nil {
+	if err := errors.Join(t.publish(ctx), t.build()); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
 	return t, nil
@@ -113,7 +119,9 @@ func beside(address string) (net.Listener, error) {
 }
 
 // Close closes the house.
-func (t *Town) Close() error { return errors.Join(t.house.Close(), ignoreClosed(t.certs.Close())) }
+func (t *Town) Close() error {
+	return errors.Join(t.house.Close(), ignoreClosed(t.certs.Close()), ignoreClosed(t.status.Close()))
+}
 
 func ignoreClosed(err error) error {
 	if errors.Is(err, net.ErrClosed) {
@@ -146,7 +154,7 @@ func (t *Town) configure() (*app.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	full := strings.NewReplacer("ORIGIN", t.origin(ssoHost), "LISTEN", t.listener.Addr().String(), "CERTS", t.certs.Addr().String(), "DEMO", t.origin(demoHost)).Replace(string(text))
+	full := strings.NewReplacer("ORIGIN", t.origin(ssoHost), "LISTEN", t.listener.Addr().String(), "CERTS", t.certs.Addr().String(), "STATUS", t.statusAddress(), "DEMO", t.origin(demoHost)).Replace(string(text))
 	file := filepath.Join(t.dir, "seimon.toml")
 	if err := replaceFile(file, []byte(full), 0o600); err != nil {
 		return nil, err
@@ -296,12 +304,24 @@ func (t *Town) Serve(ctx context.Context) error {
 		certs <- t.house.ServeCertificates(ctx, t.certs, func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &t.certLeaf, nil })
 		stop()
 	}()
+	answers := make(chan error, 1)
+	go func() { answers <- t.house.ServeStatus(ctx, t.status); stop() }()
 	err := t.house.Serve(ctx, t.listener, &tls.Config{Certificates: []tls.Certificate{t.leaf}, MinVersion: tls.VersionTLS12}, t)
 	stop()
 	if cerr := <-certs; !errors.Is(cerr, http.ErrServerClosed) {
 		err = errors.Join(err, cerr)
 	}
-	return err
+	return errors.Join(err, <-answers)
+}
+
+// statusAddress is where lists and answers are given, as programs on this machine
+// reach it whatever they make of names below localhost.
+func (t *Town) statusAddress() string {
+	_, port, err := net.SplitHostPort(t.status.Addr().String())
+	if err != nil {
+		return t.status.Addr().String()
+	}
+	return net.JoinHostPort(t.door(), port)
 }
 
 // certPattern is where browsers of this demo show certificates.
