@@ -98,9 +98,7 @@ func newOIDC(h *House) (login.Front, error) {
 
 func newPortal(h *House) (login.Front, error) {
 	p, err := portal.New(portal.Rooms{
-		DB: h.DB, Site: h.Site, Hall: h.Hall, Policy: h.Policy, People: h.People, Sessions: h.Sessions, Parties: h.Parties,
-		Throttle: h.Throttle, Audit: h.Audit, Bindings: h.Bindings, Factors: h.Factors, Mail: h.Mail, Ring: h.Ring,
-		Words: h.Words, Loop: h.loops,
+		Hall: h.Hall, Loop: h.loops,
 	})
 	if err == nil {
 		h.sweeps = append(h.sweeps, p.Sweep)
@@ -111,10 +109,7 @@ func newPortal(h *House) (login.Front, error) {
 // openWelcome opens the desk for people who are not signed in; sign-in leads on to the portal.
 func openWelcome(h *House) error {
 	x, err := welcome.New(welcome.Rooms{
-		DB: h.DB, Site: h.Site, Hall: h.Hall, Policy: h.Policy, People: h.People, Sessions: h.Sessions, Parties: h.Parties,
-		Throttle: h.Throttle, Audit: h.Audit, Bindings: h.Bindings, Factors: h.Factors, Mail: h.Mail, Jobs: h.Jobs,
-		Ring: h.Ring, Words: h.Words, Desk: h.Config.Mail.Desk, HelpURL: h.Config.University.HelpURL,
-		SignIn: h.Hall.Front(desk.Portal).(*portal.Portal).Start,
+		Hall: h.Hall, Jobs: h.Jobs, Desk: h.Config.Mail.Desk, SignIn: h.Hall.Front(desk.Portal).(*portal.Portal).Start,
 	})
 	if err == nil {
 		h.sweeps = append(h.sweeps, x.Sweep)

@@ -27,7 +27,7 @@ func (h *Hall) Begin(w http.ResponseWriter, r *http.Request, a Ask) error {
 	var end *ending
 	var t *transaction.Transaction
 	var token string
-	err := h.db.Write(r.Context(), func(tx *store.Tx) (err error) {
+	err := h.DB.Write(r.Context(), func(tx *store.Tx) (err error) {
 		end, token = nil, ""
 		t = &transaction.Transaction{
 			ID: authn.NewID("t"), Ask: a, Support: diagnosis.NewCode(),
@@ -47,7 +47,7 @@ func (h *Hall) Begin(w http.ResponseWriter, r *http.Request, a Ask) error {
 		}
 		if t.Browser == "" {
 			var b session.Browser
-			if b, token, err = h.sessions.NewBrowser(tx, v.agent); err != nil {
+			if b, token, err = h.Sessions.NewBrowser(tx, v.agent); err != nil {
 				return err
 			}
 			t.Browser = b.ID
@@ -75,7 +75,7 @@ func (h *Hall) expect(tx *store.Tx, t *transaction.Transaction) error {
 	if t.Ask.Subject == "" || t.Ask.Hint != "" {
 		return nil
 	}
-	account, _, err := h.people.ByID(tx, t.Ask.Subject)
+	account, _, err := h.People.ByID(tx, t.Ask.Subject)
 	if err == nil {
 		t.Ask.Hint = account.UserName
 		return nil
@@ -87,7 +87,7 @@ func (h *Hall) expect(tx *store.Tx, t *transaction.Transaction) error {
 // a page that waited too long.
 func (h *Hall) again(w http.ResponseWriter, r *http.Request) error {
 	var t *transaction.Transaction
-	err := h.db.Read(r.Context(), func(tx *store.Tx) (err error) {
+	err := h.DB.Read(r.Context(), func(tx *store.Tx) (err error) {
 		t, err = h.load(tx, r.PathValue("id"), seen(r))
 		return err
 	})
@@ -103,7 +103,7 @@ func (h *Hall) again(w http.ResponseWriter, r *http.Request) error {
 func (h *Hall) Enter(w http.ResponseWriter, r *http.Request, a Ask) (Visitor, bool, error) {
 	var s *sight
 	t := &transaction.Transaction{Ask: a}
-	err := h.db.Read(r.Context(), func(tx *store.Tx) (err error) {
+	err := h.DB.Read(r.Context(), func(tx *store.Tx) (err error) {
 		t.Created = tx.Now
 		s, err = h.look(tx, t, seen(r))
 		return err
@@ -123,8 +123,8 @@ func (h *Hall) Enter(w http.ResponseWriter, r *http.Request, a Ask) (Visitor, bo
 // Current gives the live session of a browser, whatever it is worth, or session.ErrNone.
 func (h *Hall) Current(r *http.Request) (session.Session, error) {
 	var s session.Session
-	err := h.db.Read(r.Context(), func(tx *store.Tx) (err error) {
-		s, err = h.sessions.Find(tx, web.Cookie(r, SessionCookie))
+	err := h.DB.Read(r.Context(), func(tx *store.Tx) (err error) {
+		s, err = h.Sessions.Find(tx, web.Cookie(r, SessionCookie))
 		return err
 	})
 	return s, err

@@ -33,7 +33,7 @@ func (h *Hall) load(tx *store.Tx, id string, v visit) (*transaction.Transaction,
 	if v.browser == "" {
 		return nil, errNoCookie
 	}
-	b, err := h.sessions.Browser(tx, v.browser)
+	b, err := h.Sessions.Browser(tx, v.browser)
 	if errors.Is(err, session.ErrNone) || err == nil && b.ID != t.Browser {
 		err = errOtherBrowser
 	}
@@ -44,7 +44,7 @@ func (h *Hall) load(tx *store.Tx, id string, v visit) (*transaction.Transaction,
 // next and ends the sign-in when nothing is missing. It returns either an ending
 // or the sight for the next page. change may be nil.
 func (h *Hall) advance(ctx context.Context, id string, v visit, change func(tx *store.Tx, t *transaction.Transaction) error) (t *transaction.Transaction, s *sight, end *ending, err error) {
-	err = h.db.Write(ctx, func(tx *store.Tx) (err error) {
+	err = h.DB.Write(ctx, func(tx *store.Tx) (err error) {
 		t, s, end = nil, nil, nil
 		if t, err = h.load(tx, id, v); err != nil {
 			return err
@@ -97,7 +97,7 @@ func (h *Hall) repeat(tx *store.Tx, t *transaction.Transaction, v visit) (*endin
 // glance reads a transaction as advance would find it. still tells that showing
 // its page changes nothing, so that no write is needed for it.
 func (h *Hall) glance(ctx context.Context, id string, v visit) (t *transaction.Transaction, s *sight, still bool, err error) {
-	err = h.db.Read(ctx, func(tx *store.Tx) (err error) {
+	err = h.DB.Read(ctx, func(tx *store.Tx) (err error) {
 		if t, err = h.load(tx, id, v); err != nil || !t.Done.IsZero() || tx.Now.After(t.Expires) {
 			return err
 		}
@@ -117,7 +117,7 @@ func (h *Hall) show(w http.ResponseWriter, r *http.Request) error {
 	if way != "" {
 		change = func(_ *store.Tx, t *transaction.Transaction) error {
 			t.Way = way
-			if back != "" && len(back) <= maxTyped && h.factors.Of(way) != nil {
+			if back != "" && len(back) <= maxTyped && h.Factors.Of(way) != nil {
 				t.Notes(way)[factor.NoteBack] = back
 			}
 			return nil
@@ -212,7 +212,7 @@ func (h *Hall) once(pass string, change func(*store.Tx, *transaction.Transaction
 
 // peek reads a transaction without moving it.
 func (h *Hall) peek(ctx context.Context, id string, v visit) (t *transaction.Transaction, err error) {
-	err = h.db.Read(ctx, func(tx *store.Tx) error {
+	err = h.DB.Read(ctx, func(tx *store.Tx) error {
 		if t, err = h.load(tx, id, v); err != nil {
 			return err
 		}
@@ -227,7 +227,7 @@ func (h *Hall) peek(ctx context.Context, id string, v visit) (t *transaction.Tra
 // leave goes back to the service without signing in.
 func (h *Hall) leave(w http.ResponseWriter, r *http.Request, v visit) error {
 	var end *ending
-	err := h.db.Write(r.Context(), func(tx *store.Tx) error {
+	err := h.DB.Write(r.Context(), func(tx *store.Tx) error {
 		end = nil
 		t, err := h.shelf.Load(tx, r.PathValue("id"))
 		if err != nil {

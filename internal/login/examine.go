@@ -120,20 +120,20 @@ func (s *sight) humour(t *transaction.Transaction) {
 // place finds the party, the rules and the place the request comes from.
 func (h *Hall) place(tx *store.Tx, t *transaction.Transaction, s *sight) (err error) {
 	v := s.visit
-	if s.party, err = h.parties.Get(tx, t.Ask.Party); err != nil {
+	if s.party, err = h.Parties.Get(tx, t.Ask.Party); err != nil {
 		return err
 	}
-	if s.doc, s.version, err = h.book.Active(tx); err != nil {
+	if s.doc, s.version, err = h.Policy.Active(tx); err != nil {
 		return err
 	}
 	s.zone = s.doc.Zone(v.client.Addr)
 	if v.browser != "" {
-		if s.browser, err = h.sessions.Browser(tx, v.browser); err != nil && !errors.Is(err, session.ErrNone) {
+		if s.browser, err = h.Sessions.Browser(tx, v.browser); err != nil && !errors.Is(err, session.ErrNone) {
 			return err
 		}
 	}
 	if v.session != "" {
-		if s.session, err = h.sessions.Find(tx, v.session); err != nil && !errors.Is(err, session.ErrNone) {
+		if s.session, err = h.Sessions.Find(tx, v.session); err != nil && !errors.Is(err, session.ErrNone) {
 			return err
 		}
 	}
@@ -161,14 +161,14 @@ func (h *Hall) who(tx *store.Tx, t *transaction.Transaction, s *sight) (err erro
 	if id == "" && t.Typed == "" {
 		return nil
 	}
-	if s.account, s.person, err = h.people.ByID(tx, id); err != nil && (id != "" || ignoreNone(err) != nil) {
+	if s.account, s.person, err = h.People.ByID(tx, id); err != nil && (id != "" || ignoreNone(err) != nil) {
 		return err
 	}
 	t.Subject.Person, t.Subject.UserName = s.account.Person, s.account.UserName
-	if s.bindings, err = h.bindings.Of(tx, id); err != nil || s.browser.ID == "" {
+	if s.bindings, err = h.Bindings.Of(tx, id); err != nil || s.browser.ID == "" {
 		return err
 	}
-	s.trusted, err = h.sessions.Trusted(tx, s.browser.ID, id, s.version)
+	s.trusted, err = h.Sessions.Trusted(tx, s.browser.ID, id, s.version)
 	return err
 }
 
@@ -199,7 +199,7 @@ func (s *sight) first(t *transaction.Transaction) policy.FirstQuestion {
 func (h *Hall) has(t *transaction.Transaction, s *sight) []authn.Authenticator {
 	q := s.first(t)
 	if len(s.kase.Evidence) > 0 {
-		out := h.factors.Authenticators(s.bindings)
+		out := h.Factors.Authenticators(s.bindings)
 		for i, a := range out {
 			out[i].Traits = s.doc.Leads(q, a.Kind, a.Traits)
 		}
@@ -207,9 +207,9 @@ func (h *Hall) has(t *transaction.Transaction, s *sight) []authn.Authenticator {
 	}
 	q.Named = false
 	var out []authn.Authenticator
-	for _, f := range h.factors {
+	for _, f := range h.Factors {
 		a := authn.Authenticator{Kind: f.Kind(), Traits: f.Traits()}
-		offered := h.factors.Identifier(a.Kind) != nil && s.doc.Offers(q, a.Kind)
+		offered := h.Factors.Identifier(a.Kind) != nil && s.doc.Offers(q, a.Kind)
 		if offered || a.Traits.First && s.kase.Known {
 			a.Traits.First = true
 			out = append(out, a)
@@ -228,7 +228,7 @@ func (h *Hall) standing(tx *store.Tx, t *transaction.Transaction, s *sight) (err
 		k.Refused = s.ruling.Refused
 	}
 	k.MustChange = t.MustChange
-	for _, f := range h.factors {
+	for _, f := range h.Factors {
 		if _, ok := f.(factor.Enroller); !ok || f.Traits().First {
 			continue
 		}
@@ -239,8 +239,8 @@ func (h *Hall) standing(tx *store.Tx, t *transaction.Transaction, s *sight) (err
 	if version, _, _ := s.doc.Agreement(); version != "" {
 		k.Agreement = s.account.AgreedVersion != version
 	}
-	s.attrs = h.asked(t, h.people.Attributes(s.account, s.person))
-	if s.released, err = h.parties.Release(tx, s.party, t.Subject.Account, s.attrs); err != nil {
+	s.attrs = h.asked(t, h.People.Attributes(s.account, s.person))
+	if s.released, err = h.Parties.Release(tx, s.party, t.Subject.Account, s.attrs); err != nil {
 		return err
 	}
 	k.Consent = s.released.Ask || t.Ask.Reconsent && t.Way != wayConsented && len(s.released.Items) > 0

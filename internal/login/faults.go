@@ -44,7 +44,7 @@ func (h *Hall) Failed(w http.ResponseWriter, r *http.Request, err error) bool {
 
 // trouble shows a failure that ends the way it came by: cause, next step, support code.
 func (h *Hall) trouble(w http.ResponseWriter, r *http.Request, status int, t *transaction.Transaction, fault *authn.Fault) error {
-	a := diagnosis.Advise(printer(r), fault, diagnosis.Context{HelpURL: h.helpURL, Now: h.db.Now()})
+	a := diagnosis.Advise(printer(r), fault, diagnosis.Context{HelpURL: h.HelpURL, Now: h.DB.Now()})
 	page := web.Trouble{Status: status, Cause: a.Cause, Next: a.Next}
 	for _, x := range a.Actions {
 		page.Actions = append(page.Actions, web.Action{Label: x.Label, URL: x.Path})
@@ -54,14 +54,14 @@ func (h *Hall) trouble(w http.ResponseWriter, r *http.Request, status int, t *tr
 		page.Support = t.Support
 		h.wayOn(r, t, &page)
 	}
-	return h.site.Trouble(w, r, page)
+	return h.Site.Trouble(w, r, page)
 }
 
 // wayOn leads from a sign-in that is over to where the person wanted to go.
 func (h *Hall) wayOn(r *http.Request, t *transaction.Transaction, page *web.Trouble) {
 	var party rp.Party
-	err := h.db.Read(r.Context(), func(tx *store.Tx) (err error) {
-		party, err = h.parties.Get(tx, t.Ask.Party)
+	err := h.DB.Read(r.Context(), func(tx *store.Tx) (err error) {
+		party, err = h.Parties.Get(tx, t.Ask.Party)
 		return err
 	})
 	if err != nil {

@@ -58,7 +58,7 @@ func (h *Hall) finish(tx *store.Tx, t *transaction.Transaction, s *sight) (*endi
 	o.Evidence = s.kase.Evidence
 	o.Assurance = authn.Assess(o.Evidence)
 	o.Attributes = s.released.Values
-	visit, err := h.sessions.Visit(tx, session.Visit{
+	visit, err := h.Sessions.Visit(tx, session.Visit{
 		Session: s.session.ID, Account: t.Subject.Account, Party: s.party.ID, Front: t.Ask.Front,
 	})
 	if err != nil {
@@ -72,25 +72,25 @@ func (h *Hall) finish(tx *store.Tx, t *transaction.Transaction, s *sight) (*endi
 // session of somebody else in the same browser ends.
 func (h *Hall) openSession(tx *store.Tx, t *transaction.Transaction, s *sight, end *ending) (err error) {
 	if s.browser.ID == "" {
-		if s.browser, end.browserToken, err = h.sessions.NewBrowser(tx, s.visit.agent); err != nil {
+		if s.browser, end.browserToken, err = h.Sessions.NewBrowser(tx, s.visit.agent); err != nil {
 			return err
 		}
 	}
 	switch {
 	case s.mine(t) && len(t.Evidence) == 0:
-		err = h.sessions.Touch(tx, s.session.ID, s.visit.client.Addr.String())
+		err = h.Sessions.Touch(tx, s.session.ID, s.visit.client.Addr.String())
 	case s.mine(t):
-		if err := h.sessions.Touch(tx, s.session.ID, s.visit.client.Addr.String()); err != nil {
+		if err := h.Sessions.Touch(tx, s.session.ID, s.visit.client.Addr.String()); err != nil {
 			return err
 		}
-		s.session, end.sessionToken, err = h.sessions.Rise(tx, s.session.ID, t.Evidence)
+		s.session, end.sessionToken, err = h.Sessions.Rise(tx, s.session.ID, t.Evidence)
 	default:
 		if s.session.ID != "" {
-			if err := h.sessions.End(tx, s.session.ID, "replaced"); err != nil {
+			if err := h.Sessions.End(tx, s.session.ID, "replaced"); err != nil {
 				return err
 			}
 		}
-		s.session, end.sessionToken, err = h.sessions.Open(tx, session.Session{
+		s.session, end.sessionToken, err = h.Sessions.Open(tx, session.Session{
 			Subject: t.Subject, Evidence: t.Evidence, Browser: s.browser.ID,
 			Address: s.visit.client.Addr.String(), Agent: s.visit.agent,
 		})
@@ -105,12 +105,12 @@ func (h *Hall) openSession(tx *store.Tx, t *transaction.Transaction, s *sight, e
 // the browser becomes known, trust is noted, the person is told.
 func (h *Hall) welcome(tx *store.Tx, t *transaction.Transaction, s *sight) error {
 	account := t.Subject.Account
-	first, err := h.sessions.NoteUse(tx, s.browser.ID, account)
+	first, err := h.Sessions.NoteUse(tx, s.browser.ID, account)
 	if err != nil {
 		return err
 	}
 	if t.Trust && s.kase.Requirement.TrustedBrowser && authn.Assess(t.Evidence).Classes.Count() > 1 {
-		err := h.sessions.Trust(tx, session.Trust{
+		err := h.Sessions.Trust(tx, session.Trust{
 			Browser: s.browser.ID, Account: account, Label: s.session.Agent,
 			Until: tx.Now.Add(s.doc.TrustFor()), Policy: s.version, At: tx.Now,
 		})
@@ -123,8 +123,8 @@ func (h *Hall) welcome(tx *store.Tx, t *transaction.Transaction, s *sight) error
 	}
 	if s.person.Notices == directory.NoticeEvery || first {
 		return h.tell(tx, t, s, "login.mail.signin", map[string]string{
-			"service": s.party.Name(h.words.In(s.person.Lang).Tag()), "address": s.visit.client.Addr.String(),
-			"device": session.Classify(s.visit.agent).In(h.words.In(s.person.Lang)),
+			"service": s.party.Name(h.Words.In(s.person.Lang).Tag()), "address": s.visit.client.Addr.String(),
+			"device": session.Classify(s.visit.agent).In(h.Words.In(s.person.Lang)),
 		})
 	}
 	return nil
@@ -137,11 +137,11 @@ func (h *Hall) tell(tx *store.Tx, t *transaction.Transaction, s *sight, template
 		return nil
 	}
 	all := map[string]string{
-		"user": s.account.UserName, "name": s.person.Name.Full(h.words.In(s.person.Lang).Tag()), "support": t.Support,
-		"at": h.words.In(s.person.Lang).Moment(tx.Now),
+		"user": s.account.UserName, "name": s.person.Name.Full(h.Words.In(s.person.Lang).Tag()), "support": t.Support,
+		"at": h.Words.In(s.person.Lang).Moment(tx.Now),
 	}
 	maps.Copy(all, facts)
-	_, err := h.mail.Enqueue(tx, mail.Message{
+	_, err := h.Mail.Enqueue(tx, mail.Message{
 		To: to, Lang: s.person.Lang, Template: template, Facts: all, Account: s.account.ID, Purpose: "notice",
 	})
 	return err

@@ -30,7 +30,7 @@ const (
 	enrolFresh = 10 * time.Minute
 )
 
-// Rooms are the rooms below that the hall brings together.
+// Rooms are the rooms below that the hall brings together; the desks use the same.
 type Rooms struct {
 	DB       *store.DB
 	Site     *web.Site
@@ -52,23 +52,9 @@ type Rooms struct {
 
 // Hall brings a person from a service's question to its answer.
 type Hall struct {
-	db       *store.DB
-	site     *web.Site
-	book     *policy.Book
-	people   *directory.Directory
-	sessions *session.Keeper
-	parties  *rp.Book
-	throttle *throttle.Throttle
-	audit    *audit.Log
-	bindings *factor.Bindings
-	factors  factor.Set
-	mail     *mail.Queue
-	ring     transaction.Sealer
-	shelf    *transaction.Shelf
-	words    *lang.Words
-	log      *slog.Logger
-	helpURL  string
-	fronts   map[string]Front
+	Rooms
+	shelf  *transaction.Shelf
+	fronts map[string]Front
 }
 
 //go:embed words
@@ -85,22 +71,18 @@ func Words() lang.Source { return lang.Source{Room: "login", Files: ownWords} }
 
 // New builds the hall and mounts its pages and those of the fronts.
 func New(r Rooms) (*Hall, error) {
-	h := &Hall{
-		db: r.DB, site: r.Site, book: r.Policy, people: r.People, sessions: r.Sessions, parties: r.Parties,
-		throttle: r.Throttle, audit: r.Audit, bindings: r.Bindings, factors: r.Factors, mail: r.Mail,
-		ring: r.Ring, shelf: transaction.New(r.Ring), words: r.Words, log: r.Log, helpURL: r.HelpURL, fronts: map[string]Front{},
-	}
+	h := &Hall{Rooms: r, shelf: transaction.New(r.Ring), fronts: map[string]Front{}}
 	sub, err := fs.Sub(templates, "templates")
 	if err != nil {
 		return nil, err
 	}
-	if err := h.site.Templates(sub); err != nil {
+	if err := h.Site.Templates(sub); err != nil {
 		return nil, fmt.Errorf("login: templates: %w", err)
 	}
-	h.site.Page("GET /login/{id}", h.show)
-	h.site.Page("POST /login/{id}", h.answer)
-	h.site.Page("GET /login/{id}/again", h.again)
-	h.site.Page("GET /login", h.bare)
+	h.Site.Page("GET /login/{id}", h.show)
+	h.Site.Page("POST /login/{id}", h.answer)
+	h.Site.Page("GET /login/{id}/again", h.again)
+	h.Site.Page("GET /login", h.bare)
 	return h, nil
 }
 
@@ -111,7 +93,7 @@ func (h *Hall) Open(fronts ...Front) error {
 			return fmt.Errorf("login: two fronts are named %q", f.Name())
 		}
 		h.fronts[f.Name()] = f
-		f.Mount(h.site)
+		f.Mount(h.Site)
 	}
 	return nil
 }

@@ -498,3 +498,29 @@ func TestEnrolmentIsAStepOnCampusOnly(t *testing.T) {
 	home := g.signIn(g.browser(logintest.Home), "payroll", "s1234567", logintest.Password)
 	home.WantStatus(403).Refuse("QR")
 }
+
+// Codes of an app that is set up on the way in are counted as those of a sign-in are:
+// nobody may try them all.
+func TestTriesOfAnEnrolmentAreCounted(t *testing.T) {
+	g := open(t)
+	g.Person("s1234567")
+	b := g.signIn(g.browser(logintest.Campus), "payroll", "s1234567", logintest.Password)
+	b.Want("QR")
+	seen := map[string]bool{}
+	for range 12 {
+		b.Post(b.URL.Path, map[string][]string{"pass": {b.Field("pass")}, "kind": {"totp"}, "code": {"000000"}})
+		err := g.DB.Read(t.Context(), func(tx *store.Tx) error {
+			events, err := g.Audit.Find(tx, audit.Query{TypePrefix: "signin.failed"})
+			for _, e := range events {
+				seen[e.Facts["code"]] = true
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !seen["P5"] || !seen["T1.enroll"] {
+		t.Errorf("twelve wrong codes: %v\n%s", seen, b.Text())
+	}
+}

@@ -13,5 +13,5 @@ func (h *Hall) keepNotes(ctx context.Context, t *transaction.Transaction) error 
 	if !t.Noted() {
 		return nil
 	}
-	return h.db.Write(ctx, func(tx *store.Tx) error { return h.shelf.SaveNotes(tx, t) })
+	return h.DB.Write(ctx, func(tx *store.Tx) error { return h.shelf.SaveNotes(tx, t) })
 }

@@ -72,7 +72,7 @@ func (h *Hall) page(w http.ResponseWriter, r *http.Request, t *transaction.Trans
 	if view.Title == "" {
 		view.Title = cmp.Or(p.Title, "login.stuck.title")
 	}
-	return h.site.Render(w, r, view)
+	return h.Site.Render(w, r, view)
 }
 
 // pick chooses the factor to show: what the person picked, then what they used
@@ -98,7 +98,7 @@ func (h *Hall) provePage(r *http.Request, t *transaction.Transaction, s *sight, 
 	if s.kase.Requirement.TrustedBrowser && len(s.kase.Evidence) > 0 && s.kase.Requirement.SecondStep() {
 		p.Trust = printer(r).Span(s.doc.TrustFor())
 	}
-	f := h.factors.Of(p.Kind)
+	f := h.Factors.Of(p.Kind)
 	at := h.attempt(t, s, p.Kind, r)
 	prompt, err := f.Challenge(r.Context(), at)
 	if err != nil {
@@ -118,7 +118,7 @@ func (h *Hall) enrollPage(r *http.Request, t *transaction.Transaction, s *sight,
 		p.Problem = h.advice(r, s, h.fault(t, s))
 	}
 	p.Ways = h.ways(t, s, p.Kind)
-	e, ok := h.factors.Of(p.Kind).(factor.Enroller)
+	e, ok := h.Factors.Of(p.Kind).(factor.Enroller)
 	if !ok {
 		return authn.NewFault("R1")
 	}
@@ -147,7 +147,7 @@ func (h *Hall) frame(r *http.Request, t *transaction.Transaction, p *page.Step, 
 func (h *Hall) denied(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, s *sight) error {
 	fault := h.fault(t, s)
 	a := h.advice(r, s, fault)
-	return h.site.Render(w, r, web.View{
+	return h.Site.Render(w, r, web.View{
 		Template: "login.denied", Title: "login.denied.title", Status: http.StatusForbidden, Support: t.Support,
 		Party: Badge(s.party, printer(r).Tag()), FormAction: t.Ask.Origins, Focus: true,
 		Data: &page.Step{
@@ -163,7 +163,7 @@ func (h *Hall) denied(w http.ResponseWriter, r *http.Request, t *transaction.Tra
 func (h *Hall) advice(r *http.Request, s *sight, f *authn.Fault) *diagnosis.Advice {
 	tag := printer(r).Tag()
 	a := diagnosis.Advise(printer(r), f, diagnosis.Context{
-		Proved: len(s.kase.Evidence) > 0, HelpURL: h.helpURL, Now: s.kase.Now,
+		Proved: len(s.kase.Evidence) > 0, HelpURL: h.HelpURL, Now: s.kase.Now,
 		Facts: map[string]string{
 			"groups":  s.doc.GroupLabels(s.ruling.For, string(tag)),
 			"service": s.party.Name(tag), "address": s.visit.client.Addr.String(),

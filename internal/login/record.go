@@ -45,14 +45,14 @@ func (h *Hall) event(t *transaction.Transaction, v visit, kind string, facts map
 func (h *Hall) note(tx *store.Tx, t *transaction.Transaction, s *sight, kind string, facts map[string]string) error {
 	all := map[string]string{"zone": s.zone.Name, "kind": string(s.zone.Kind), "agent": session.Classify(s.visit.agent).String()}
 	maps.Copy(all, facts)
-	return h.audit.Append(tx, h.event(t, s.visit, kind, all))
+	return h.Audit.Append(tx, h.event(t, s.visit, kind, all))
 }
 
 // record is note for what the sign-in itself brings about.
 func (h *Hall) record(tx *store.Tx, t *transaction.Transaction, s *sight, kind string, facts map[string]string) error {
 	e := h.event(t, visit{}, kind, facts)
 	e.Address, e.Session = s.session.Address, s.session.ID
-	return h.audit.Append(tx, e)
+	return h.Audit.Append(tx, e)
 }
 
 // decision is what is needed to replay a decision and to explain it.
@@ -82,7 +82,7 @@ func (h *Hall) begun(tx *store.Tx, t *transaction.Transaction, s *sight) error {
 	if len(s.visit.client.Ignored) > 0 {
 		facts["ignored_headers"] = strings.Join(s.visit.client.Ignored, " ")
 	}
-	return h.audit.Append(tx, h.event(t, s.visit, eventBegun, facts))
+	return h.Audit.Append(tx, h.event(t, s.visit, eventBegun, facts))
 }
 
 // decided puts a decision on record when it is not the one recorded last.
@@ -95,7 +95,7 @@ func (h *Hall) decided(tx *store.Tx, t *transaction.Transaction, s *sight) error
 	if err != nil {
 		return err
 	}
-	return h.audit.Append(tx, h.event(t, s.visit, eventDecided, facts))
+	return h.Audit.Append(tx, h.event(t, s.visit, eventDecided, facts))
 }
 
 // ended puts the end of a sign-in on record, with the decision that it rests on.
@@ -114,5 +114,5 @@ func (h *Hall) ended(tx *store.Tx, t *transaction.Transaction, s *sight, o *Outc
 			facts["sso"] = "1"
 		}
 	}
-	return h.audit.Append(tx, h.event(t, s.visit, kind, facts))
+	return h.Audit.Append(tx, h.event(t, s.visit, kind, facts))
 }

@@ -34,7 +34,7 @@ func (h *Hall) identify(w http.ResponseWriter, r *http.Request) error {
 	}
 	return h.then(w, r, func(tx *store.Tx, t *transaction.Transaction) error {
 		t.Typed, t.Subject = typed, authn.Subject{}
-		account, _, err := h.people.ByUserName(tx, typed)
+		account, _, err := h.People.ByUserName(tx, typed)
 		if err == nil {
 			t.Subject = authn.Subject{Person: account.Person, Account: account.ID, UserName: account.UserName}
 		}
@@ -52,7 +52,7 @@ func (h *Hall) prove(w http.ResponseWriter, r *http.Request, t *transaction.Tran
 		return err
 	}
 	kind := authn.Kind(r.PostForm.Get("kind"))
-	f := h.factors.Of(kind)
+	f := h.Factors.Of(kind)
 	asked := s.verdict.Step == policy.StepProve || s.verdict.Step == policy.StepIdentify
 	if f == nil || !asked || !slices.Contains(s.verdict.Kinds, kind) {
 		http.Redirect(w, r, h.path(t), http.StatusSeeOther)
@@ -60,11 +60,8 @@ func (h *Hall) prove(w http.ResponseWriter, r *http.Request, t *transaction.Tran
 	}
 	at := h.attempt(t, s, kind, r)
 	try := h.try(t, s, kind)
-	if !r.PostForm.Has(factor.FieldAgain) {
-		err = h.db.Background(r.Context(), func(tx *store.Tx) error { return h.throttle.Begin(tx, try) })
-		if err != nil {
-			return h.refused(w, r, t, s, err)
-		}
+	if err := h.count(r, try); err != nil {
+		return h.refused(w, r, t, s, err)
 	}
 	account, verified, err := h.judge(r, s, f, at)
 	if errors.Is(err, factor.ErrMore) {
@@ -81,7 +78,7 @@ func (h *Hall) prove(w http.ResponseWriter, r *http.Request, t *transaction.Tran
 		if err := verified.Commit(tx); err != nil {
 			return err
 		}
-		if err := h.throttle.Succeed(tx, try); err != nil {
+		if err := h.Throttle.Succeed(tx, try); err != nil {
 			return err
 		}
 		if err := h.named(tx, t, account); err != nil {
@@ -108,7 +105,7 @@ func (h *Hall) prove(w http.ResponseWriter, r *http.Request, t *transaction.Tran
 func (h *Hall) judge(r *http.Request, s *sight, f factor.Factor, at factor.Attempt) (authn.AccountID, factor.Verified, error) {
 	ans := factor.Answer{Form: r.PostForm}
 	if s.verdict.Step == policy.StepIdentify {
-		return h.factors.Identifier(f.Kind()).Identify(r.Context(), at, ans)
+		return h.Factors.Identifier(f.Kind()).Identify(r.Context(), at, ans)
 	}
 	verified, err := f.Verify(r.Context(), at, ans)
 	return "", verified, err
@@ -119,7 +116,7 @@ func (h *Hall) named(tx *store.Tx, t *transaction.Transaction, id authn.AccountI
 	if id == "" {
 		return nil
 	}
-	account, _, err := h.people.ByID(tx, id)
+	account, _, err := h.People.ByID(tx, id)
 	t.Typed, t.Subject = account.UserName, authn.Subject{Person: account.Person, Account: id, UserName: account.UserName}
 	return err
 }
@@ -139,8 +136,8 @@ func (h *Hall) refused(w http.ResponseWriter, r *http.Request, t *transaction.Tr
 	if fault == nil {
 		return err
 	}
-	werr := h.db.Write(r.Context(), func(tx *store.Tx) error {
-		left, err := h.throttle.Left(tx, h.try(t, s, kind))
+	werr := h.DB.Write(r.Context(), func(tx *store.Tx) error {
+		left, err := h.Throttle.Left(tx, h.try(t, s, kind))
 		if err != nil {
 			return err
 		}
@@ -156,25 +153,37 @@ func (h *Hall) refused(w http.ResponseWriter, r *http.Request, t *transaction.Tr
 	return h.page(w, r, t, s, fault)
 }
 
-// try names an attempt for the throttle. An unknown user name is counted under
-// what was typed, so that it locks exactly as a known one does.
+// count counts a try before it is verified; a wish for another code is none.
+func (h *Hall) count(r *http.Request, try throttle.Try) error {
+	if r.PostForm.Has(factor.FieldAgain) {
+		return nil
+	}
+	return h.DB.Background(r.Context(), func(tx *store.Tx) error { return h.Throttle.Begin(tx, try) })
+}
+
+// try names an attempt for the throttle; setting up a factor has counts of its own. An
+// unknown user name is counted under what was typed, so that it locks exactly as a known
+// one does.
 func (h *Hall) try(t *transaction.Transaction, s *sight, kind authn.Kind) throttle.Try {
 	who := string(t.Subject.Account)
 	if who == "" && t.Typed == "" {
 		who = "browser:" + t.Browser // a proof before any name: nobody else's tries count
 	} else if who == "" {
-		who = "name:" + hexed(h.ring.MAC("login.name", []byte(directory.Key(t.Typed))))
+		who = "name:" + hexed(h.Ring.MAC("login.name", []byte(directory.Key(t.Typed))))
+	}
+	if s.verdict.Step != policy.StepProve {
+		kind += ".setup"
 	}
 	return throttle.Try{Who: who, Factor: kind, Source: s.visit.client.Addr, Known: s.known}
 }
 
 // survey looks at a transaction without moving it.
 func (h *Hall) survey(ctx context.Context, t *transaction.Transaction, v visit) (s *sight, err error) {
-	err = h.db.Read(ctx, func(tx *store.Tx) error {
+	err = h.DB.Read(ctx, func(tx *store.Tx) error {
 		if s, err = h.look(tx, t, v); err != nil || s.browser.ID == "" {
 			return err
 		}
-		s.known, err = h.sessions.Known(tx, s.browser.ID, t.Subject.Account)
+		s.known, err = h.Sessions.Known(tx, s.browser.ID, t.Subject.Account)
 		return err
 	})
 	return s, err
@@ -187,25 +196,29 @@ func (h *Hall) enroll(w http.ResponseWriter, r *http.Request, t *transaction.Tra
 		return err
 	}
 	kind := authn.Kind(r.PostForm.Get("kind"))
-	e, ok := h.factors.Of(kind).(factor.Enroller)
+	e, ok := h.Factors.Of(kind).(factor.Enroller)
 	allowed := slices.Contains(s.verdict.Kinds, kind) || step == policy.StepChange && kind == t.MustChange
 	if !ok || s.verdict.Step != step || !allowed {
 		http.Redirect(w, r, h.path(t), http.StatusSeeOther)
 		return nil
 	}
+	try := h.try(t, s, kind)
+	if err := h.count(r, try); err != nil {
+		return h.refused(w, r, t, s, err)
+	}
 	done, err := e.Finish(r.Context(), h.attempt(t, s, kind, r), factor.Answer{Form: r.PostForm})
 	if errors.Is(err, factor.ErrMore) {
 		return h.more(w, r, t, kind)
 	}
-	if fault := authn.AsFault(err); fault != nil {
-		return h.refused(w, r, t, s, fault)
+	if err == nil && r.PostForm.Has(factor.FieldAgain) {
+		err = authn.NewFault("B2") // an uncounted answer is never a proof
 	}
 	if err != nil {
-		return err
+		return h.refused(w, r, t, s, err)
 	}
 	event := map[policy.Step]string{policy.StepEnroll: "factor.added", policy.StepChange: "factor.changed"}[step]
 	err = h.then(w, r, func(tx *store.Tx, t *transaction.Transaction) error {
-		if err := done.Commit(tx); err != nil {
+		if err := errors.Join(done.Commit(tx), h.Throttle.Succeed(tx, try)); err != nil {
 			return err
 		}
 		if done.Evidence != nil {
@@ -217,7 +230,7 @@ func (h *Hall) enroll(w http.ResponseWriter, r *http.Request, t *transaction.Tra
 			t.MustChange, t.MustCode = "", ""
 		}
 		t.Step()
-		if err := h.tell(tx, t, s, "login.mail."+event, map[string]string{"kind": h.words.In(s.person.Lang).T(string(kind) + ".name"), "label": done.Binding.Label}); err != nil {
+		if err := h.tell(tx, t, s, "login.mail."+event, map[string]string{"kind": h.Words.In(s.person.Lang).T(string(kind) + ".name"), "label": done.Binding.Label}); err != nil {
 			return err
 		}
 		return h.note(tx, t, s, event, withFacts(kind, "", map[string]string{"label": done.Binding.Label}))
@@ -237,7 +250,7 @@ func (h *Hall) agree(w http.ResponseWriter, r *http.Request) error {
 	version := r.PostForm.Get("version")
 	return h.then(w, r, func(tx *store.Tx, t *transaction.Transaction) error {
 		t.Step()
-		return h.people.Agree(tx, t.Subject.Account, version)
+		return h.People.Agree(tx, t.Subject.Account, version)
 	})
 }
 
@@ -255,7 +268,7 @@ func (h *Hall) consent(w http.ResponseWriter, r *http.Request) error {
 		}
 		t.Way = wayConsented
 		t.Step()
-		return h.parties.Consent(tx, s.party, t.Subject.Account, chosen, s.released.Items)
+		return h.Parties.Consent(tx, s.party, t.Subject.Account, chosen, s.released.Items)
 	})
 }
 

@@ -8,18 +8,11 @@ import (
 	"net/http"
 	"time"
 
-	"seimon/internal/audit"
 	"seimon/internal/desk"
-	"seimon/internal/directory"
-	"seimon/internal/factor"
 	"seimon/internal/lang"
 	"seimon/internal/login"
-	"seimon/internal/mail"
-	"seimon/internal/policy"
 	"seimon/internal/rp"
-	"seimon/internal/session"
 	"seimon/internal/store"
-	"seimon/internal/throttle"
 	"seimon/internal/web"
 )
 
@@ -35,36 +28,20 @@ func Words() lang.Source { return lang.Source{Room: "portal", Files: files} }
 // name is the front, the protocol and the party of these pages.
 const name = desk.Portal
 
-// Sealer keeps the state of an errand private and codes checkable.
-type Sealer interface {
-	Seal(context string, plain []byte) []byte
-	Unseal(context string, sealed []byte) ([]byte, error)
-	MAC(purpose string, data []byte) []byte
-}
-
-// Rooms are the rooms below that the portal arranges.
+// Rooms are what the portal arranges: the rooms of the hall it signs people in with.
 type Rooms struct {
-	DB       *store.DB
-	Site     *web.Site
-	Hall     *login.Hall
-	Policy   *policy.Book
-	People   *directory.Directory
-	Sessions *session.Keeper
-	Parties  *rp.Book
-	Throttle *throttle.Throttle
-	Audit    *audit.Log
-	Bindings *factor.Bindings
-	Factors  factor.Set
-	Mail     *mail.Queue
-	Ring     Sealer
-	Words    *lang.Words
+	Hall *login.Hall
 	// Loop tells whether the mailbox of an address opens only through this very
 	// sign-in; nil means that none does.
 	Loop func(address string) bool
 }
 
+// below are the rooms of the hall.
+type below = login.Rooms
+
 // Portal is the front of a person's own pages.
 type Portal struct {
+	below
 	Rooms
 	teller desk.Teller
 	more   []place // what other desks put into the menu
@@ -79,10 +56,10 @@ func New(r Rooms) (*Portal, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.Site.Templates(sub); err != nil {
+	if err := r.Hall.Site.Templates(sub); err != nil {
 		return nil, err
 	}
-	return &Portal{Rooms: r, teller: desk.Teller{Mail: r.Mail, Words: r.Words}}, nil
+	return &Portal{below: r.Hall.Rooms, Rooms: r, teller: desk.Teller{Mail: r.Hall.Mail, Words: r.Hall.Words}}, nil
 }
 
 // Name is "portal".

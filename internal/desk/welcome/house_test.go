@@ -32,16 +32,13 @@ func open(t *testing.T) *house {
 	h := &house{House: logintest.New(t, []store.Schema{portal.Schema(), welcome.Schema()}, []lang.Source{desk.Words(), portal.Words(), welcome.Words()})}
 	h.must(desk.Templates(h.Site))
 	p, err := portal.New(portal.Rooms{
-		DB: h.DB, Site: h.Site, Hall: h.Hall, Policy: h.Policy, People: h.People, Sessions: h.Sessions, Parties: h.Parties,
-		Throttle: h.Throttle, Audit: h.Audit, Bindings: h.Bindings, Factors: h.Factors, Mail: h.Mail, Ring: h.Ring, Words: h.Words,
+		Hall: h.Hall,
 	})
 	h.must(err)
 	h.must(h.Hall.Open(p))
 	h.must(p.Found(t.Context()))
 	h.welcome, err = welcome.New(welcome.Rooms{
-		DB: h.DB, Site: h.Site, Hall: h.Hall, Policy: h.Policy, People: h.People, Sessions: h.Sessions, Parties: h.Parties,
-		Throttle: h.Throttle, Audit: h.Audit, Bindings: h.Bindings, Factors: h.Factors, Mail: h.Mail, Jobs: h.Jobs, Ring: h.Ring,
-		Words: h.Words, Desk: "desk@example.ac.jp", SignIn: p.Start,
+		Hall: h.Hall, Jobs: h.Jobs, Desk: "desk@example.ac.jp", SignIn: p.Start,
 	})
 	h.must(err)
 	h.must(h.Site.Check())

@@ -6,20 +6,11 @@ import (
 	"net/http"
 	"time"
 
-	"seimon/internal/audit"
 	"seimon/internal/desk"
-	"seimon/internal/directory"
-	"seimon/internal/factor"
 	"seimon/internal/jobs"
 	"seimon/internal/lang"
 	"seimon/internal/login"
-	"seimon/internal/mail"
-	"seimon/internal/policy"
-	"seimon/internal/rp"
-	"seimon/internal/session"
 	"seimon/internal/store"
-	"seimon/internal/throttle"
-	"seimon/internal/web"
 )
 
 //go:embed schema words templates
@@ -31,47 +22,29 @@ func Schema() store.Schema { return store.Schema{Room: "welcome", Files: files} 
 // Words is what the pages say.
 func Words() lang.Source { return lang.Source{Room: "welcome", Files: files} }
 
-// Sealer keeps what travels through the browser or waits in the queue private.
-type Sealer interface {
-	Seal(context string, plain []byte) []byte
-	Unseal(context string, sealed []byte) ([]byte, error)
-	MAC(purpose string, data []byte) []byte
-}
-
-// Rooms are the rooms below that these pages need.
+// Rooms are what these pages need beside the rooms of the hall.
 type Rooms struct {
-	DB       *store.DB
-	Site     *web.Site
-	Hall     *login.Hall
-	Policy   *policy.Book
-	People   *directory.Directory
-	Sessions *session.Keeper
-	Parties  *rp.Book
-	Throttle *throttle.Throttle
-	Audit    *audit.Log
-	Bindings *factor.Bindings
-	Factors  factor.Set
-	Mail     *mail.Queue
-	Jobs     *jobs.Board
-	Ring     Sealer
-	Words    *lang.Words
+	Hall *login.Hall
+	Jobs *jobs.Board
 	// Desk is the mail address of the help desk; without one there is no inquiry form.
 	Desk string
-	// HelpURL is the university's own help page; it may be empty.
-	HelpURL string
 	// SignIn begins a sign-in with a user name filled in.
 	SignIn func(w http.ResponseWriter, r *http.Request, userName string) error
 }
 
+// below are the rooms of the hall.
+type below = login.Rooms
+
 // Welcome is the desk for people who are not signed in.
 type Welcome struct {
+	below
 	Rooms
 	teller desk.Teller
 }
 
 // New mounts the pages and takes over the work that they leave behind.
 func New(r Rooms) (*Welcome, error) {
-	x := &Welcome{Rooms: r, teller: desk.Teller{Mail: r.Mail, Words: r.Words}}
+	x := &Welcome{below: r.Hall.Rooms, Rooms: r, teller: desk.Teller{Mail: r.Hall.Mail, Words: r.Hall.Words}}
 	sub, err := fs.Sub(files, "templates")
 	if err != nil {
 		return nil, err
