@@ -138,19 +138,23 @@ func (h *House) cutCertificate(tx *store.Tx, c ca.Certificate) error {
 	if err != nil || binding == "" {
 		return err
 	}
-	if _, err := h.Sessions.EndResting(tx, c.Account, binding, why); err != nil {
+	ended, err := h.Sessions.EndResting(tx, c.Account, binding, why)
+	if err != nil {
 		return err
 	}
+	var clients []string
 	for _, f := range h.Hall.Fronts() {
 		if x, ok := f.(interface {
 			EndResting(tx *store.Tx, account authn.AccountID, binding, why string) ([]string, error)
 		}); ok {
-			if _, err := x.EndResting(tx, c.Account, binding, why); err != nil {
+			lost, err := x.EndResting(tx, c.Account, binding, why)
+			if err != nil {
 				return err
 			}
+			clients = append(clients, lost...)
 		}
 	}
-	return nil
+	return h.recordCut(tx, c, why, ended, clients)
 }
 
 // openCertdoor opens the door at which certificates are shown.

@@ -22,6 +22,7 @@ func (c *Config) check() ConfigError {
 	c.checkProxy(wrong)
 	c.checkCertHost(wrong)
 	c.checkStatusListen(wrong)
+	c.checkEduroam(wrong)
 	c.checkKeep(wrong)
 	c.checkMail(wrong)
 	c.checkUniversity(wrong)

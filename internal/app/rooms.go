@@ -13,6 +13,7 @@ import (
 	"seimon/internal/card"
 	"seimon/internal/desk"
 	"seimon/internal/desk/certdoor"
+	"seimon/internal/desk/certificates"
 	"seimon/internal/desk/portal"
 	"seimon/internal/desk/welcome"
 	"seimon/internal/diagnosis"
@@ -64,6 +65,7 @@ func plugs() []plug {
 		{words: desk.Words, join: func(h *House) error { return desk.Templates(h.Site) }},
 		{schema: portal.Schema, words: portal.Words, check: portal.Check, front: newPortal, found: foundPortal},
 		{schema: welcome.Schema, words: welcome.Words, join: openWelcome},
+		{schema: certificates.Schema, words: certificates.Words, join: openCertificates},
 		{words: certdoor.Words, join: openCertdoor},
 	}
 }

@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"embed"
+	"slices"
 
 	"seimon/internal/authn"
 )
@@ -68,7 +69,7 @@ func find(code authn.Code) cause {
 }
 
 // everything is the whole catalogue.
-func everything() []cause { return append(catalogue(), certificates()...) }
+func everything() []cause { return slices.Concat(catalogue(), certificates(), requests()) }
 
 func ways() []way {
 	return []way{

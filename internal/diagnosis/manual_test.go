@@ -19,7 +19,7 @@ func table(p lang.Printer) string {
 	}
 	var b strings.Builder
 	b.WriteString("| code | who may be told | facts | the page says |\n| --- | --- | --- | --- |\n")
-	for _, c := range catalogue() {
+	for _, c := range everything() {
 		var facts []string
 		for _, f := range c.facts {
 			facts = append(facts, "`"+f.name+"`")

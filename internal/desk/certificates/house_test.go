@@ -1,0 +1,301 @@
+package certificates_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"seimon/internal/audit"
+	"seimon/internal/authn"
+	"seimon/internal/ca"
+	"seimon/internal/desk"
+	"seimon/internal/desk/certificates"
+	"seimon/internal/desk/portal"
+	"seimon/internal/directory"
+	"seimon/internal/factor/password"
+	"seimon/internal/lang"
+	"seimon/internal/login/logintest"
+	"seimon/internal/mail"
+	"seimon/internal/store"
+	"seimon/internal/web/webtest"
+)
+
+const rules = logintest.Policy + `
+[[rule]]
+name = "portal"
+service = "portal"
+classes = 1
+
+[[rule]]
+name = "portal on campus"
+service = "portal"
+zones = ["on-campus"]
+classes = 1
+
+[clientcert]
+devices = 3
+`
+
+type house struct {
+	*logintest.House
+	ca   *ca.Authority
+	desk *certificates.Desk
+}
+
+func open(t *testing.T, change ...func(*certificates.Rooms)) *house {
+	t.Helper()
+	h := &house{House: logintest.New(t, []store.Schema{portal.Schema(), ca.Schema(), certificates.Schema()},
+		[]lang.Source{desk.Words(), portal.Words(), certificates.Words()})}
+	h.must(desk.Templates(h.Site))
+	p, err := portal.New(portal.Rooms{
+		DB: h.DB, Site: h.Site, Hall: h.Hall, Policy: h.Policy, People: h.People, Sessions: h.Sessions, Parties: h.Parties,
+		Throttle: h.Throttle, Audit: h.Audit, Bindings: h.Bindings, Factors: h.Factors, Mail: h.Mail, Ring: h.Ring, Words: h.Words,
+	})
+	h.must(err)
+	h.must(h.Hall.Open(p))
+	h.must(p.Found(t.Context()))
+	h.ca, err = ca.Open(t.Context(), h.DB, ca.Config{
+		Seal: h.Ring, MAC: h.Ring.MAC, Base: "http://pki.example.ac.jp",
+		OnIssue:  func(tx *store.Tx, c ca.Certificate) error { return h.desk.Issued(tx, c) },
+		OnRevoke: func(tx *store.Tx, c ca.Certificate) error { return h.desk.Revoked(tx, c) },
+		Note: func(tx *store.Tx, event, actor string, c ca.Certificate, facts map[string]string) error {
+			return h.Audit.Append(tx, audit.Event{Type: event, Account: c.Account, Actor: actor, Facts: facts})
+		},
+	})
+	h.must(err)
+	_, err = h.ca.Found(t.Context(), ca.Plan{Organization: "Seimon University", Actor: "test"})
+	h.must(err)
+	r := certificates.Rooms{
+		DB: h.DB, Site: h.Site, CA: h.ca, Policy: h.Policy, People: h.People, Parties: h.Parties, Bindings: h.Bindings, Audit: h.Audit,
+		Mail: h.Mail, Words: h.Words, Lobby: p,
+		Holder: func(a directory.Account, p directory.Person) ca.Holder {
+			return ca.Holder{Account: a.ID, Person: p.ID, Name: "Person " + a.UserName, Mail: p.Mail, UPN: a.UserName + "@example.ac.jp"}
+		},
+	}
+	for _, f := range change {
+		f(&r)
+	}
+	h.desk, err = certificates.New(r)
+	h.must(err)
+	p.AddPlace("/portal/certificates", "certificates")
+	h.must(h.Site.Check())
+	h.Apply(rules)
+	return h
+}
+
+func (h *house) must(err error) {
+	h.T.Helper()
+	if err != nil {
+		h.T.Fatal(err)
+	}
+}
+
+func (h *house) browser(at string) *webtest.Browser {
+	b := webtest.New(h.T, logintest.Origin, h.Site.Handler())
+	b.Address = at + ":40000"
+	return b
+}
+
+// signIn signs in with the password and opens a page.
+func (h *house) signIn(user, at, page string) *webtest.Browser {
+	h.T.Helper()
+	b := h.browser(at).Get(page)
+	h.prove(b, user)
+	return b
+}
+
+func (h *house) prove(b *webtest.Browser, user string) {
+	h.T.Helper()
+	if !asks(b, "password") {
+		b.Submit("次へ", "username", user)
+	}
+	b.Submit("次へ", "password", logintest.Password)
+}
+
+// again goes to a page and proves the password if that is asked.
+func (h *house) again(b *webtest.Browser, page string) *webtest.Browser {
+	h.T.Helper()
+	b.Get(page)
+	if strings.Contains(b.Location(), "/login/") {
+		if !asks(b, "password") {
+			b.Submit("次へ", "username", "s1234567")
+		}
+		b.Submit("次へ", "password", logintest.Password)
+	}
+	return b
+}
+
+func asks(b *webtest.Browser, field string) bool {
+	for _, in := range b.Page().All("input") {
+		if in.Attr["name"] == field {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *house) read(fn func(tx *store.Tx) error) {
+	h.T.Helper()
+	h.must(h.DB.Read(h.T.Context(), fn))
+}
+
+func (h *house) of(account authn.AccountID) (out []ca.Certificate) {
+	h.T.Helper()
+	h.read(func(tx *store.Tx) (err error) {
+		out, err = h.ca.Of(tx, account)
+		return err
+	})
+	return out
+}
+
+func (h *house) person(a directory.Account) (p directory.Person) {
+	h.T.Helper()
+	h.read(func(tx *store.Tx) (err error) {
+		_, p, err = h.People.ByID(tx, a.ID)
+		return err
+	})
+	return p
+}
+
+func (h *house) events(account authn.AccountID, kind string) (out []audit.Event) {
+	h.T.Helper()
+	h.read(func(tx *store.Tx) (err error) {
+		out, err = h.Audit.Find(tx, audit.Query{Account: account, TypePrefix: kind})
+		return err
+	})
+	return out
+}
+
+// mails delivers what waits and gives the messages to an address, by subject.
+func (h *house) mails(to, subject string) (out []mail.Received) {
+	h.T.Helper()
+	h.must(h.Mail.Deliver(h.T.Context()))
+	for _, m := range h.Outbox.Messages(to) {
+		if strings.HasPrefix(m.Subject, subject) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// until moves the clock to a moment.
+func (h *house) until(at time.Time) { h.Clock.Add(at.Sub(h.Clock.Now())) }
+
+// second adds another account of the same person, with the test password.
+func (h *house) second(a directory.Account, userName string) (next directory.Account) {
+	h.T.Helper()
+	p := h.person(a)
+	h.Write(func(tx *store.Tx) (err error) {
+		next, _, err = h.People.Add(tx, p, directory.Account{Person: p.ID, UserName: userName, Kind: "student", State: directory.Active, Groups: a.Groups})
+		return err
+	})
+	b, err := h.Factors.Of("password").(*password.Factor).Prepare(h.T.Context(), next.ID, logintest.Password, h.Clock.Now())
+	h.must(err)
+	h.Write(func(tx *store.Tx) error {
+		_, err := h.Bindings.Add(tx, b)
+		return err
+	})
+	return next
+}
+
+// request makes a key and a request for it.
+func request(t testing.TB) (crypto.Signer, string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, requestFor(t, key)
+}
+
+func requestFor(t testing.TB, key crypto.Signer) string {
+	t.Helper()
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+}
+
+// made is the answer to an order that a script sends.
+type made struct {
+	ID, Name, File, Page    string
+	Certificates            []string
+	Mobileconfig, EAPConfig string
+	Cause, Next             string
+}
+
+// order sends what the script sends.
+func (h *house) order(b *webtest.Browser, values ...string) made {
+	h.T.Helper()
+	form := url.Values{}
+	for i := 0; i < len(values); i += 2 {
+		form.Set(values[i], values[i+1])
+	}
+	b.Post("/portal/certificates/order", form)
+	var out made
+	if err := json.Unmarshal([]byte(b.Body), &out); err != nil {
+		h.T.Fatalf("%d at %s is no JSON: %v\n%s", b.Status, b.Location(), err, b.Text())
+	}
+	return out
+}
+
+// certificate makes one for a label as the browser does.
+func (h *house) certificate(b *webtest.Browser, label string) ca.Certificate {
+	h.T.Helper()
+	_, text := request(h.T)
+	m := h.order(b, "request", text, "label", label)
+	if m.ID == "" {
+		h.T.Fatalf("no certificate: %s %s", m.Cause, m.Next)
+	}
+	var c ca.Certificate
+	h.read(func(tx *store.Tx) (err error) {
+		c, err = h.ca.Get(tx, m.ID)
+		return err
+	})
+	return c
+}
+
+func (h *house) get(id string) (c ca.Certificate) {
+	h.T.Helper()
+	h.read(func(tx *store.Tx) (err error) {
+		c, err = h.ca.Get(tx, id)
+		return err
+	})
+	return c
+}
+
+func der(t testing.TB, text string) *x509.Certificate {
+	t.Helper()
+	raw, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+const (
+	day  = 24 * time.Hour
+	home = "/portal/certificates"
+)
+
+func ok(t *testing.T, b *webtest.Browser, page string) {
+	t.Helper()
+	if b.Status != http.StatusOK || !strings.HasPrefix(b.Location(), logintest.Origin+page) {
+		t.Fatalf("%d at %s\n%s", b.Status, b.Location(), b.Text())
+	}
+}
