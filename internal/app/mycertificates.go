@@ -131,10 +131,7 @@ func openCertificates(h *House) error {
 		return err
 	}
 	lobby := h.Hall.Front(desk.Portal).(*portal.Portal)
-	d, err := certificates.New(certificates.Rooms{
-		DB: h.DB, Site: h.Site, CA: h.CA, Policy: h.Policy, People: h.People, Parties: h.Parties, Bindings: h.Bindings,
-		Audit: h.Audit, Mail: h.Mail, Words: h.Words, Lobby: lobby, Holder: h.Holder, Wifi: wifi, Log: h.Log,
-	})
+	d, err := certificates.New(certificates.Rooms{Hall: h.Hall, CA: h.CA, Lobby: lobby, Holder: h.Holder, Wifi: wifi})
 	if err != nil {
 		return err
 	}

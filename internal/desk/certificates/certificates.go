@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"seimon/internal/audit"
 	"seimon/internal/authn"
 	"seimon/internal/ca"
 	"seimon/internal/desk"
@@ -15,9 +14,8 @@ import (
 	"seimon/internal/directory"
 	"seimon/internal/factor"
 	"seimon/internal/lang"
-	"seimon/internal/mail"
+	"seimon/internal/login"
 	"seimon/internal/policy"
-	"seimon/internal/rp"
 	"seimon/internal/store"
 	"seimon/internal/web"
 )
@@ -50,50 +48,45 @@ type Lobby interface {
 	JustDone(v desk.Visit) string
 }
 
-// Rooms are the rooms that the desk arranges.
+// Rooms are what the desk arranges beside the rooms below the hall.
 type Rooms struct {
-	DB       *store.DB
-	Site     *web.Site
-	CA       *ca.Authority
-	Policy   *policy.Book
-	People   *directory.Directory
-	Parties  *rp.Book
-	Bindings *factor.Bindings
-	Audit    *audit.Log
-	Mail     *mail.Queue
-	Words    *lang.Words
-	Lobby    Lobby
+	Hall  *login.Hall
+	CA    *ca.Authority
+	Lobby Lobby
 	// Holder says what may stand in the certificates of an account.
 	Holder func(directory.Account, directory.Person) ca.Holder
 	// Wifi is the wireless network that certificates open; its zero value is none.
 	Wifi Wifi
 	// Published tells what was published about a revoked certificate; may be nil.
 	Published func(tx *store.Tx, c ca.Certificate) (Publication, error)
-	Log       *slog.Logger
 }
+
+// below are the rooms of the hall.
+type below = login.Rooms
 
 // Desk is the person's desk for certificates.
 type Desk struct {
+	below
 	Rooms
 	teller desk.Teller
 }
 
 // New mounts the pages.
 func New(r Rooms) (*Desk, error) {
-	if r.Log == nil {
-		r.Log = slog.New(slog.DiscardHandler)
-	}
 	sub, err := fs.Sub(files, "templates")
 	if err != nil {
 		return nil, err
 	}
-	if err := r.Site.Templates(sub); err != nil {
+	if err := r.Hall.Site.Templates(sub); err != nil {
 		return nil, err
 	}
 	if err := r.Wifi.check(); err != nil {
 		return nil, err
 	}
-	d := &Desk{Rooms: r, teller: desk.Teller{Mail: r.Mail, Words: r.Words}}
+	d := &Desk{below: r.Hall.Rooms, Rooms: r, teller: desk.Teller{Mail: r.Hall.Mail, Words: r.Hall.Words}}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
 	d.mount()
 	return d, nil
 }

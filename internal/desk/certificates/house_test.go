@@ -57,10 +57,7 @@ func open(t *testing.T, change ...func(*certificates.Rooms)) *house {
 	h := &house{House: logintest.New(t, []store.Schema{portal.Schema(), ca.Schema(), certificates.Schema()},
 		[]lang.Source{desk.Words(), portal.Words(), certificates.Words()})}
 	h.must(desk.Templates(h.Site))
-	p, err := portal.New(portal.Rooms{
-		DB: h.DB, Site: h.Site, Hall: h.Hall, Policy: h.Policy, People: h.People, Sessions: h.Sessions, Parties: h.Parties,
-		Throttle: h.Throttle, Audit: h.Audit, Bindings: h.Bindings, Factors: h.Factors, Mail: h.Mail, Ring: h.Ring, Words: h.Words,
-	})
+	p, err := portal.New(portal.Rooms{Hall: h.Hall})
 	h.must(err)
 	h.must(h.Hall.Open(p))
 	h.must(p.Found(t.Context()))
@@ -76,8 +73,7 @@ func open(t *testing.T, change ...func(*certificates.Rooms)) *house {
 	_, err = h.ca.Found(t.Context(), ca.Plan{Organization: "Seimon University", Actor: "test"})
 	h.must(err)
 	r := certificates.Rooms{
-		DB: h.DB, Site: h.Site, CA: h.ca, Policy: h.Policy, People: h.People, Parties: h.Parties, Bindings: h.Bindings, Audit: h.Audit,
-		Mail: h.Mail, Words: h.Words, Lobby: p,
+		Hall: h.Hall, CA: h.ca, Lobby: p,
 		Holder: func(a directory.Account, p directory.Person) ca.Holder {
 			return ca.Holder{Account: a.ID, Person: p.ID, Name: "Person " + a.UserName, Mail: p.Mail, UPN: a.UserName + "@example.ac.jp"}
 		},
