@@ -63,7 +63,7 @@ func (m Making) plan(o Office) Plan {
 type InitCommand struct {
 	Organization string `help:"Name of the university in certificates; its English name by default." placeholder:"NAME"`
 	Country      string `help:"Country of the university, two capital letters." placeholder:"JP"`
-	Arc          string `help:"Object identifier of the university below which the policies lie; a random one of its own (2.25) by default." placeholder:"OID"`
+	Arc          string `help:"Object identifier of the university below which the policies lie; a random one below 2.25 by default." placeholder:"OID"`
 	Making       `embed:""`
 }
 

@@ -7,9 +7,9 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/big"
 	"net/url"
 	"regexp"
 	"slices"
@@ -32,8 +32,8 @@ type Plan struct {
 	Algorithm string
 	// Helper keeps the new keys in the helper instead of the database.
 	Helper bool
-	// Arc is the object identifier below which the policies lie; when empty one is
-	// made from a random UUID (2.25, ITU-T X.667), which belongs to whoever made it.
+	// Arc is the object identifier below which the policies lie; when empty a random
+	// one is made (ownArc).
 	Arc string
 	// Actor is who does it, for the record.
 	Actor string
@@ -140,8 +140,7 @@ func (p *Plan) complete(generation int64) error {
 		p.Issuer = fmt.Sprintf("%s User CA G%d", p.Organization, generation)
 	}
 	if p.Arc == "" {
-		u := newUUID()
-		p.Arc = "2.25." + new(big.Int).SetBytes(u[:]).String()
+		p.Arc = ownArc()
 	}
 	switch {
 	case p.Organization == "" || !printable(p.Organization) || len([]rune(p.Organization)) > 64:
@@ -157,6 +156,17 @@ func (p *Plan) complete(generation int64) error {
 		return fmt.Errorf("ca: %q is not an object identifier", p.Arc)
 	}
 	return nil
+}
+
+// ownArc makes an arc below 2.25 (ITU-T X.667: UUIDs written as integers) of a random
+// number of 31 bits. A UUID of full length would be unique beyond doubt, but GnuTLS,
+// zlint and programs made with Go before 1.22 cannot read certificates with such a
+// long component. A policy is only ever compared together with its issuer, so a
+// number that another house has drawn as well does no harm.
+func ownArc() string {
+	raw := make([]byte, 4)
+	rand.Read(raw) //nolint:errcheck // never fails (crypto/rand.Read)
+	return fmt.Sprintf("2.25.%d", binary.BigEndian.Uint32(raw)&(1<<31-1)|1<<30)
 }
 
 // newIssuer is an issuer or root that is not stored yet.

@@ -38,6 +38,7 @@ func main() {
 	only := flag.String("only", "", "one peer")
 	flag.Parse()
 	peers := []peer{
+		{"zlint", 90 * time.Second, []string{*bin + "/zlint"}, ""},
 		{"goidc", 90 * time.Second, []string{*bin + "/goidc"}, ""},
 		{"zitadel", 90 * time.Second, []string{*bin + "/zitadel"}, ""},
 		{"modauth", 90 * time.Second, []string{*bin + "/modauth"}, ""},
