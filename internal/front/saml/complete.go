@@ -12,6 +12,7 @@ import (
 	"seimon/internal/login"
 	"seimon/internal/rp"
 	"seimon/internal/store"
+	"seimon/internal/web"
 )
 
 // Complete implements login.Front: an assertion about whoever signed in, or the
@@ -33,7 +34,7 @@ func (f *Front) Complete(tx *store.Tx, o login.Outcome) (login.Respond, error) {
 			return nil, err
 		}
 		if !fits {
-			return f.replayed(&q), nil
+			return f.replayed(s, &q), nil
 		}
 		if a, no, err = f.about(tx, s, &q, o); err != nil {
 			return nil, err
@@ -44,12 +45,18 @@ func (f *Front) Complete(tx *store.Tx, o login.Outcome) (login.Respond, error) {
 	}, nil
 }
 
-// replayed tells that the request was answered already, in another session.
-func (f *Front) replayed(q *request) login.Respond {
+// replayed tells the person that the request was answered already, in another session.
+func (f *Front) replayed(s *service, q *request) login.Respond {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		return f.explained(func(http.ResponseWriter, *http.Request) error {
-			return fault(badRequest, q.Party, "ID", q.ID)
-		})(w, r)
+		words := web.Lang(r)
+		t := web.Trouble{
+			Status: http.StatusBadRequest, Cause: words.T("saml.replayed.cause"), Next: words.T("saml.replayed.next"),
+			Support: f.record(r, fault(badRequest, q.Party, "ID", q.ID)), Party: login.Badge(s.Party, words.Tag()),
+		}
+		if s.HomeURL != "" {
+			t.Actions = []web.Action{{Label: words.T("saml.replayed.home", "service", s.Party.Name(words.Tag())), URL: s.HomeURL}}
+		}
+		return f.site.Trouble(w, r, t)
 	}
 }
 

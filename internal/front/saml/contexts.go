@@ -117,11 +117,20 @@ func ask(answers []contextClass) (wish, want authn.Requirement) {
 	}
 	weakest := answers[0]
 	for _, c := range answers {
-		if c.rank < weakest.rank {
+		if weight(c) < weight(weakest) {
 			weakest = c
 		}
 	}
 	return answers[0].needs, weakest.needs
+}
+
+// weight orders classes by what they ask of people.
+func weight(c contextClass) int {
+	n := 2 * c.rank
+	if c.needs.PhishingResistant {
+		n++
+	}
+	return n
 }
 
 // said gives the class that the response names: of those that answer the request the

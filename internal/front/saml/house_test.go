@@ -413,3 +413,14 @@ func (g *gate) events(prefix string) []audit.Event {
 	}
 	return out
 }
+
+type cryptoKey = crypto.PublicKey
+
+func freshKey(t testing.TB) crypto.Signer {
+	t.Helper()
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}

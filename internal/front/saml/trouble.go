@@ -40,22 +40,7 @@ func (f *Front) explained(h web.Handler) web.Handler {
 		if cause == nil || cause.Code.Family() != "R3" && cause.Code.Family() != "B3" {
 			return err
 		}
-		facts := maps.Clone(cause.Facts)
-		facts["code"], facts["front"] = string(cause.Code), Name
-		if cause.Cause != nil {
-			facts["why"] = shorten(cause.Cause.Error())
-		}
-		support, party := diagnosis.NewCode(), facts["party"]
-		delete(facts, "party")
-		recorded := f.DB.Write(r.Context(), func(tx *store.Tx) error {
-			return f.Audit.Append(tx, audit.Event{
-				Type: "request.refused", Support: support, Party: party,
-				Address: web.ClientOf(r).Addr.String(), Facts: facts,
-			})
-		})
-		if recorded != nil {
-			f.Log.Error("a refused request is not on record", "error", recorded)
-		}
+		support := f.record(r, cause)
 		shown := &authn.Fault{Code: cause.Code, Facts: maps.Clone(cause.Facts), Cause: cause.Cause}
 		if shown.Code.Family() == "B3" {
 			// What to do about clocks is for the service's people. To the person an old
@@ -67,4 +52,25 @@ func (f *Front) explained(h web.Handler) web.Handler {
 		shown.Facts["support"] = support
 		return shown
 	}
+}
+
+// record puts a cause on record and gives its support code.
+func (f *Front) record(r *http.Request, cause *authn.Fault) string {
+	facts := maps.Clone(cause.Facts)
+	facts["code"], facts["front"] = string(cause.Code), Name
+	if cause.Cause != nil {
+		facts["why"] = shorten(cause.Cause.Error())
+	}
+	support, party := diagnosis.NewCode(), facts["party"]
+	delete(facts, "party")
+	err := f.DB.Write(r.Context(), func(tx *store.Tx) error {
+		return f.Audit.Append(tx, audit.Event{
+			Type: "request.refused", Support: support, Party: party,
+			Address: web.ClientOf(r).Addr.String(), Facts: facts,
+		})
+	})
+	if err != nil {
+		f.Log.Error("a refused request is not on record", "error", err)
+	}
+	return support
 }
