@@ -15,6 +15,8 @@ import (
 const (
 	// sweepRows bounds what one round of clearing removes, so that it never holds up sign-ins.
 	sweepRows = 5000
+	// sweepSome is the same for what takes more work for each row.
+	sweepSome = 200
 	// mailKept is how long the facts of a delivery are kept for diagnosis.
 	mailKept = 30 * 24 * time.Hour
 )
@@ -36,10 +38,7 @@ func (h *House) background() {
 	})
 	h.publish()
 	h.sweep("login", h.Hall.Sweep)
-	h.sweep("session", func(tx *store.Tx) error {
-		_, err := h.Sessions.Sweep(tx, sweepRows)
-		return err
-	})
+	h.Jobs.Every("sweep.session", time.Minute, h.sweepSessions)
 	h.sweep("mail", func(tx *store.Tx) error {
 		_, err := h.Mail.Sweep(tx, tx.Now.Add(-mailKept), sweepRows)
 		return err
@@ -65,6 +64,21 @@ func (h *House) background() {
 				}
 				return s.SignOut(ctx, v)
 			})
+		}
+	}
+}
+
+// sweepSessions ends the sessions that are over, a few in each transaction, because
+// their services are told.
+func (h *House) sweepSessions(ctx context.Context) error {
+	for {
+		var n int64
+		err := h.DB.Write(ctx, func(tx *store.Tx) (err error) {
+			n, err = h.Sessions.Sweep(tx, sweepSome)
+			return err
+		})
+		if err != nil || n < sweepSome {
+			return err
 		}
 	}
 }

@@ -20,7 +20,8 @@ type auditCommand struct {
 }
 
 type auditVerify struct {
-	JSON bool `help:"Print JSON."`
+	JSON bool     `help:"Print JSON."`
+	Head []string `help:"A head noted earlier, such as 12:0f3a...; the chain must contain it. May be given again."`
 }
 
 // Run checks the whole chain; damage ends the program with code 3.
@@ -29,9 +30,22 @@ func (c auditVerify) Run(d *Desk) error {
 	if err != nil {
 		return err
 	}
+	var noted []audit.Head
+	for _, text := range c.Head {
+		head, err := audit.ParseHead(text)
+		if err != nil {
+			return err
+		}
+		noted = append(noted, head)
+	}
 	report, err := h.Audit.Verify(d.ctx, d.progress("events"))
 	if err != nil {
 		return err
+	}
+	for _, head := range noted {
+		if err := h.Audit.Meets(d.ctx, &report, head); err != nil {
+			return err
+		}
 	}
 	if c.JSON {
 		if err := printJSON(d, report); err != nil {
@@ -42,21 +56,12 @@ func (c auditVerify) Run(d *Desk) error {
 		for _, f := range report.Findings {
 			fmt.Fprintln(d.Out(), " ", f)
 		}
-		fmt.Fprintf(d.Out(), "Head: %s\n", headLine(report.Head))
+		fmt.Fprintf(d.Out(), "Head: %s\n", report.Head)
 	}
 	if !report.Sound() {
 		return &codeError{exitIll, errors.New("the record is damaged")}
 	}
 	return nil
-}
-
-// headLine is what an auditor notes down: later logs must contain it.
-func headLine(h audit.Head) string {
-	text, err := json.Marshal(h)
-	if err != nil {
-		return err.Error()
-	}
-	return string(text)
 }
 
 type keysCommand struct {

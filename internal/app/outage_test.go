@@ -149,3 +149,19 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 	t.Errorf("not within 30 seconds: %s", what)
 }
+
+// A head that an auditor noted is looked for again.
+func TestNotedHead(t *testing.T) {
+	s := install(t)
+	head := regexp.MustCompile(`Head: (\S+)`).FindStringSubmatch(s.must("audit", "verify"))
+	if head == nil {
+		t.Fatal("no head is printed")
+	}
+	s.must("audit", "verify", "--head", head[1])
+	if code, out, _ := s.run("audit", "verify", "--head", "7000:"+strings.Repeat("ab", 32)); code != exitIll || !strings.Contains(out, "chain cut: block 7000") {
+		t.Errorf("a chain without the noted block: %d %s", code, out)
+	}
+	if code, _, bad := s.run("audit", "verify", "--head", "nonsense"); code == exitDone || code == exitIll {
+		t.Errorf("nonsense: %d %s", code, bad)
+	}
+}

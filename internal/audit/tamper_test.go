@@ -1,7 +1,6 @@
 package audit_test
 
 import (
-	"bytes"
 	"slices"
 	"testing"
 
@@ -128,13 +127,16 @@ func TestNotedHeadShowsCutEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	head, err := audit.ParseHead(" " + noted.Head.String() + "\n")
+	if err != nil {
+		t.Fatal(err)
+	}
 	met := func() bool {
-		var hash []byte
-		err := db.Read(t.Context(), func(tx *store.Tx) (err error) {
-			hash, err = l.HashOf(tx, noted.Head.Block)
-			return err
-		})
-		return err == nil && bytes.Equal(hash, noted.Head.Hash)
+		var r audit.Report
+		if err := l.Meets(t.Context(), &r, head); err != nil {
+			t.Error(err)
+		}
+		return r.Sound()
 	}
 	if !met() {
 		t.Error("the noted head is not met in an untouched log")
@@ -158,5 +160,13 @@ func TestWildBlockNumber(t *testing.T) {
 	r, err := l.Verify(t.Context(), nil)
 	if err != nil || r.Damaged < 9e18-1 || len(r.Findings) > audit.FindingLimit {
 		t.Errorf("%d damaged, %d listed, %v", r.Damaged, len(r.Findings), err)
+	}
+}
+
+func TestHeadsThatAreNone(t *testing.T) {
+	for _, text := range []string{"", "12", "12:", "x:00", "-1:00", "12:0g", "12:0", "12:00:00"} {
+		if h, err := audit.ParseHead(text); err == nil {
+			t.Errorf("%q is read as %v", text, h)
+		}
 	}
 }

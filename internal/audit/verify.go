@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -24,6 +25,7 @@ const (
 	BlockChanged  Damage = "block changed"  // or inserted by somebody who does not hold the key
 	BlockRemoved  Damage = "block removed"
 	BlockDetached Damage = "block detached" // it does not follow the block before it
+	ChainCut      Damage = "chain cut"      // a head noted earlier is not in it
 )
 
 // Finding is one piece of damage.
@@ -58,6 +60,42 @@ type Report struct {
 type Head struct {
 	Block int64
 	Hash  []byte
+}
+
+// String is the form in which an auditor notes a head down: block and hash.
+func (h Head) String() string { return fmt.Sprintf("%d:%x", h.Block, h.Hash) }
+
+// ParseHead reads what String wrote.
+func ParseHead(text string) (Head, error) {
+	number, hash, ok := strings.Cut(strings.TrimSpace(text), ":")
+	n, err := strconv.ParseInt(number, 10, 64)
+	raw, hexErr := hex.DecodeString(hash)
+	if !ok || err != nil || hexErr != nil || n < 0 || n > 0 && len(raw) == 0 {
+		return Head{}, fmt.Errorf("audit: %q is no head of a chain, such as 12:0f3a...", text)
+	}
+	return Head{n, raw}, nil
+}
+
+// Meets looks for a head that was noted earlier, and reports the chain as cut when
+// its block is missing or has another hash.
+func (l *Log) Meets(ctx context.Context, r *Report, noted Head) error {
+	if noted.Block == 0 { // of a log without blocks, with which every chain begins
+		return nil
+	}
+	var hash []byte
+	err := l.db.Read(ctx, func(tx *store.Tx) (err error) {
+		hash, err = l.HashOf(tx, noted.Block)
+		return err
+	})
+	switch {
+	case errors.Is(err, store.ErrNoRows):
+		r.add(ChainCut, noted.Block, 0)
+	case err != nil:
+		return err
+	case !bytes.Equal(hash, noted.Hash):
+		r.add(BlockChanged, noted.Block, 0)
+	}
+	return nil
 }
 
 // Sound tells whether nothing was found.

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"sync"
@@ -291,8 +292,16 @@ func TestSweepRemovesOnlyWhatIsOver(t *testing.T) {
 	if r.find(live) == nil {
 		t.Error("a live session was swept")
 	}
-	if len(r.tray.tasks) != 0 {
-		t.Error("services were told about sessions that ran out")
+	told := map[string]bool{}
+	for _, task := range r.tray.tasks {
+		var v session.Visit
+		if err := json.Unmarshal(task.Payload, &v); err != nil || v.Why != session.Expired || v.Party != "library" {
+			t.Errorf("%+v %v", v, err)
+		}
+		told[v.ID] = true
+	}
+	if len(told) != 5 || len(r.tray.tasks) != 5 {
+		t.Errorf("services were told of %d visits under the five sessions that ran out", len(told))
 	}
 	r.read(func(tx *store.Tx) error {
 		var n int64

@@ -52,8 +52,12 @@ func (k *Keeper) Visit(tx *store.Tx, v Visit) (Visit, error) {
 
 // Visits lists the visits of a session, the newest first.
 func (k *Keeper) Visits(tx *store.Tx, sid string) ([]Visit, error) {
+	return k.visits(tx, "session = $1", sid)
+}
+
+func (k *Keeper) visits(tx *store.Tx, which string, args ...any) ([]Visit, error) {
 	var out []Visit
-	rows, err := tx.Query("SELECT "+visitColumns+" FROM session_visit WHERE session = $1 ORDER BY at DESC, id", sid)
+	rows, err := tx.Query("SELECT "+visitColumns+" FROM session_visit WHERE "+which+" ORDER BY at DESC, id", args...)
 	err = store.Each(rows, err, func(rows *sql.Rows) error {
 		v, err := scanVisit(rows.Scan)
 		out = append(out, v)
@@ -122,12 +126,24 @@ func (k *Keeper) EndAll(tx *store.Tx, account authn.AccountID, why, except strin
 	return k.cfg.Cut(tx, account, why)
 }
 
-// Sweep removes at most limit sessions that are over by their limits, without
-// telling the services (they have limits of their own), and as many expired
-// trusts and forgotten browsers. It returns how many sessions went.
+// Expired is why a session ended by its time limit.
+const Expired = "expired"
+
+// Sweep ends at most limit sessions that are over by their limits, telling the fronts
+// as End does, and removes as many expired trusts and forgotten browsers. It returns
+// how many sessions went: when that is limit, there may be more.
 func (k *Keeper) Sweep(tx *store.Tx, limit int) (int64, error) {
 	now := store.Millis(tx.Now)
 	const over = "(SELECT id FROM session_session WHERE expires_at <= $1 ORDER BY expires_at, id LIMIT $2)"
+	visits, err := k.visits(tx, "session IN "+over, now, int64(limit))
+	if err != nil {
+		return 0, err
+	}
+	for _, v := range visits {
+		if err := k.handOver(tx, v, Expired); err != nil {
+			return 0, fmt.Errorf("session: sign-out of visit %s: %w", v.ID, err)
+		}
+	}
 	if _, err := tx.Exec("DELETE FROM session_visit WHERE session IN "+over, now, int64(limit)); err != nil {
 		return 0, err
 	}
