@@ -58,6 +58,9 @@ func (h *House) issuers(ctx context.Context) error {
 		return err
 	}
 	c.Seal, c.MAC, c.Log = h.Ring, h.Ring.MAC, h.Log
+	if c.Helper != "" {
+		c.Keys = ca.NewHelper(c.Helper)
+	}
 	c.OnIssue = func(tx *store.Tx, cert ca.Certificate) error { return eachHook(h.OnIssue, tx, cert) }
 	c.OnRevoke = func(tx *store.Tx, cert ca.Certificate) error { return eachHook(h.OnRevoke, tx, cert) }
 	c.Note = func(tx *store.Tx, event, actor string, cert ca.Certificate, facts map[string]string) error {
