@@ -4,7 +4,6 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"slices"
 	"time"
 
 	"seimon/internal/authn"
@@ -177,9 +176,4 @@ func (h *Hall) cancel(tx *store.Tx, t *transaction.Transaction, s *sight) (*endi
 	end := &ending{}
 	err := h.conclude(tx, t, s, &o, end)
 	return end, err
-}
-
-// another looks for the kinds that would do beside the one shown.
-func another(kinds []authn.Kind, shown authn.Kind) []authn.Kind {
-	return slices.DeleteFunc(slices.Clone(kinds), func(k authn.Kind) bool { return k == shown })
 }

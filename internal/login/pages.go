@@ -75,16 +75,17 @@ func (h *Hall) page(w http.ResponseWriter, r *http.Request, t *transaction.Trans
 	return h.Site.Render(w, r, view)
 }
 
-// pick chooses the factor to show: what the person picked, then what they used
-// last, then the first that would do. Before anything is proved nothing that the
-// account did counts: a name that nobody has is asked the same.
+// pick chooses the factor to show: what the person picked, then what they proved
+// before, then the first that would do.
 func pick(t *transaction.Transaction, s *sight) authn.Kind {
 	kinds := s.verdict.Kinds
 	if slices.Contains(kinds, t.Way) {
 		return t.Way
 	}
-	if len(s.kase.Evidence) > 0 && slices.Contains(kinds, s.account.LastFactor) {
-		return s.account.LastFactor
+	for _, e := range s.kase.Evidence {
+		if slices.Contains(kinds, e.Kind) {
+			return e.Kind
+		}
 	}
 	if len(kinds) == 0 {
 		return ""
@@ -131,8 +132,10 @@ func (h *Hall) enrollPage(r *http.Request, t *transaction.Transaction, s *sight,
 
 func (h *Hall) ways(t *transaction.Transaction, s *sight, shown authn.Kind) []page.Way {
 	var out []page.Way
-	for _, k := range another(s.verdict.Kinds, shown) {
-		out = append(out, page.Way{Kind: k, Path: h.path(t) + "?way=" + string(k)})
+	for _, k := range s.verdict.Kinds {
+		if k != shown {
+			out = append(out, page.Way{Kind: k, Path: h.path(t) + "?way=" + string(k)})
+		}
 	}
 	return out
 }

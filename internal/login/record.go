@@ -1,7 +1,6 @@
 package login
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"maps"
 	"strconv"
@@ -21,8 +20,6 @@ const (
 	eventDone    = "signin.done"
 	eventDenied  = "signin.denied"
 )
-
-func hexed(b []byte) string { return hex.EncodeToString(b) }
 
 func itoa(n int) string { return strconv.Itoa(n) }
 

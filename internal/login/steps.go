@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"maps"
 	"net/http"
@@ -169,7 +170,7 @@ func (h *Hall) try(t *transaction.Transaction, s *sight, kind authn.Kind) thrott
 	if who == "" && t.Typed == "" {
 		who = "browser:" + t.Browser // a proof before any name: nobody else's tries count
 	} else if who == "" {
-		who = "name:" + hexed(h.Ring.MAC("login.name", []byte(directory.Key(t.Typed))))
+		who = "name:" + hex.EncodeToString(h.Ring.MAC("login.name", []byte(directory.Key(t.Typed))))
 	}
 	if s.verdict.Step != policy.StepProve {
 		kind += ".setup"

@@ -10,9 +10,14 @@ import (
 
 	"seimon/internal/audit"
 	"seimon/internal/authn"
+	"seimon/internal/ca"
+	"seimon/internal/ca/trust"
+	"seimon/internal/card"
+	"seimon/internal/desk/certdoor"
 	"seimon/internal/diagnosis"
 	"seimon/internal/directory"
 	"seimon/internal/factor"
+	"seimon/internal/factor/clientcert"
 	"seimon/internal/factor/mailcode"
 	"seimon/internal/factor/password"
 	"seimon/internal/factor/totp"
@@ -120,6 +125,11 @@ type House struct {
 	Factors  factor.Set
 	Hall     *login.Hall
 	Exit     *signout.Exit
+	CA       *ca.Authority // not founded before Certificate or Found
+	Trust    *trust.Trust
+	Cards    *card.Book
+	Tries    *clientcert.Attempts
+	Door     *certdoor.Door
 }
 
 // Schemas are the tables of every room of a house.
@@ -127,6 +137,7 @@ func Schemas() []store.Schema {
 	return []store.Schema{
 		policy.Schema(), throttle.Schema(), audit.Schema(), mail.Schema(), jobs.Schema(), keyring.Schema(),
 		directory.Schema(), session.Schema(), rp.Schema(), factor.Schema(), login.Schema(), mailcode.Schema(),
+		ca.Schema(), trust.Schema(), card.Schema(), clientcert.Schema(),
 	}
 }
 
@@ -135,6 +146,7 @@ func Words() []lang.Source {
 	return []lang.Source{
 		web.Words(), mail.Words(), session.Words(), rp.Words(), diagnosis.Words(),
 		password.Words(), totp.Words(), mailcode.Words(), login.Words(), signout.Words(),
+		clientcert.Words(), certdoor.Words(),
 	}
 }
 
@@ -168,6 +180,7 @@ func New(t testing.TB, schemas []store.Schema, words []lang.Source) *House {
 		University: map[lang.Tag]string{lang.JA: "正門大学", lang.EN: "Seimon University"},
 	})
 	h.must(err)
+	h.authority()
 	h.factors()
 	h.Hall, err = login.New(login.Rooms{
 		DB: h.DB, Site: h.Site, Policy: h.Policy, People: h.People, Sessions: h.Sessions, Parties: h.Parties,
@@ -175,6 +188,7 @@ func New(t testing.TB, schemas []store.Schema, words []lang.Source) *House {
 	})
 	h.must(err)
 	h.Site.Failed(h.Hall.Failed)
+	h.door()
 	h.Exit, err = signout.New(signout.Rooms{
 		DB: h.DB, Site: h.Site, Sessions: h.Sessions, Parties: h.Parties, Audit: h.Audit, Ring: h.Ring, Hall: h.Hall,
 	})
@@ -190,13 +204,17 @@ func New(t testing.TB, schemas []store.Schema, words []lang.Source) *House {
 	return h
 }
 
-// factors sets up the three kinds, the password cheap enough for tests.
+// factors sets up the kinds, the password cheap enough for tests.
 func (h *House) factors() {
 	h.Factors = factor.Set{
 		password.New(password.Config{Memory: 64, Time: 1, Threads: 1, Parallel: 4}, h.Bindings),
 		totp.New(totp.Config{Issuer: "正門大学"}, h.Bindings),
 		mailcode.New(mailcode.Config{Behind: []string{"example.ac.jp"}}, h.Bindings, h.Mail, h.Ring),
+		clientcert.New(clientcert.Rooms{
+			Attempts: h.Tries, Bindings: h.Bindings, Judge: h.Trust, People: registrar{h.People}, Cards: h.Cards, Start: certdoor.Path,
+		}),
 	}
+	h.must(h.Site.Templates(clientcert.Templates()))
 	h.must(h.Site.Templates(password.Templates()))
 	h.must(h.Site.Templates(totp.Templates()))
 	h.must(h.Site.Templates(mailcode.Templates()))
