@@ -1,0 +1,22 @@
+package certdoor
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// ReadProxy reads a header from the front of a text and gives what comes after it.
+func ReadProxy(in string) (client, rest string, err error) {
+	r := bufio.NewReader(strings.NewReader(in))
+	addr, err := readProxy(r)
+	if err != nil {
+		return addr.String(), "", err
+	}
+	left, err := io.ReadAll(r)
+	return addr.String(), string(left), err
+}
+
+// FromFields reads the fields of RFC 9440.
+func FromFields(h http.Header) ([][]byte, error) { return fromFields(h) }
