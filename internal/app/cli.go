@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"seimon/internal/ca"
+	"seimon/internal/ca/trust"
 	"seimon/internal/card"
 	"seimon/internal/diagnosis"
 	"seimon/internal/directory"
@@ -43,7 +44,7 @@ type program struct {
 	Card       card.Command      `cmd:"" help:"IC cards: stock, personalise, hand over, unblock, end."`
 	Audit      auditCommand      `cmd:"" help:"The record of what happened."`
 	Keys       keysCommand       `cmd:"" help:"Signing keys."`
-	Ca         ca.Command        `cmd:"" name:"ca" help:"The certificate authority and its issuers."`
+	Ca         authorityCommand  `cmd:"" name:"ca" help:"The certificate authority and its issuers."`
 	Cert       ca.CertCommand    `cmd:"" help:"Certificates of people and their devices."`
 	Managed    managedCommand    `cmd:"" name:"managed-computers" help:"Print the policy with which a managed browser shows certificates without asking."`
 	Completion completionCommand `cmd:"" help:"Print completions for a shell."`
@@ -80,7 +81,7 @@ func Run(ctx context.Context, args []string, s Streams, extra ...Extra) int {
 	options := []kong.Option{
 		kong.Name("seimon"), kong.Description("The main gate of a university: single sign-on that explains itself."),
 		kong.Writers(s.Out, s.Err), kong.Exit(func(code int) { left = code }), kong.UsageOnError(),
-		kong.Bind(d), kong.BindTo(d, (*directory.Env)(nil)), kong.BindTo(d, (*rp.Env)(nil)), kong.BindTo(d, (*ca.Env)(nil)), kong.BindTo(d, (*policy.Env)(nil)), kong.BindTo(d, (*diagnosis.Env)(nil)),
+		kong.Bind(d), kong.BindTo(d, (*directory.Env)(nil)), kong.BindTo(d, (*rp.Env)(nil)), kong.BindTo(d, (*ca.Env)(nil)), kong.BindTo(d, (*policy.Env)(nil)), kong.BindTo(d, (*diagnosis.Env)(nil)), kong.BindTo(d, (*trust.Env)(nil)),
 		kong.BindTo(d, (*card.Env)(nil)),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	}
