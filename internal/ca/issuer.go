@@ -3,6 +3,8 @@ package ca
 import (
 	"context"
 	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"database/sql"
 	"errors"
@@ -261,13 +263,19 @@ func (a *Authority) signer(ctx context.Context, s *signing) (crypto.Signer, erro
 	return signer, nil
 }
 
-// trialSigner gives the throw-away key of an issuer, of the same algorithm as the
-// real one, made once for each process and never stored.
+// trialSigner gives the throw-away key of an issuer, made once for each process and
+// never stored. It signs in the same way as the real one; with RSA it is short, since
+// nobody ever believes what it signed and the time is better spent.
 func (s *signing) trialSigner() (crypto.Signer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.trial != nil {
+		return s.trial, nil
+	}
 	var err error
-	if s.trial == nil {
+	if _, ok := s.certificate.PublicKey.(*rsa.PublicKey); ok {
+		s.trial, err = rsa.GenerateKey(rand.Reader, 1024)
+	} else {
 		s.trial, err = newKey(s.key.algorithm)
 	}
 	return s.trial, err

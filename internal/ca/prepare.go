@@ -145,23 +145,18 @@ func earlier(a, b time.Time) time.Time {
 // admit refuses what only the database can tell: keys of others, too many
 // certificates, a predecessor that is not there.
 func (a *Authority) admit(tx *store.Tx, profile Profile, c Certificate, spki []byte) error {
-	var n int64
-	err := tx.QueryRow("SELECT COUNT(*) FROM ca_certificate WHERE key_hash = $1 AND account <> $2", c.KeyHash, string(c.Account)).Scan(&n)
-	if err == nil && n == 0 {
-		err = tx.QueryRow("SELECT COUNT(*) FROM ca_key WHERE public = $1", spki).Scan(&n)
-	}
-	if err != nil {
-		return err
-	}
-	if n > 0 {
-		return authn.NewFault("C9.taken")
-	}
 	// What is prepared now counts as well: two orders at once cannot pass the limit together.
-	err = tx.QueryRow(`SELECT COUNT(*) FROM ca_certificate WHERE account = $1 AND profile = $2 AND replaced_by = '' AND not_after > $3
-		AND id <> $4 AND (state = 'active' OR state = 'prepared' AND created_at > $5)`,
-		string(c.Account), c.Profile, store.Millis(tx.Now), c.Replaces, store.Millis(tx.Now.Add(-countedFor))).Scan(&n)
+	var n, taken, own int64
+	err := tx.QueryRow(`SELECT (SELECT COUNT(*) FROM ca_certificate WHERE key_hash = $1 AND account <> $2),
+		(SELECT COUNT(*) FROM ca_key WHERE public = $3),
+		(SELECT COUNT(*) FROM ca_certificate WHERE account = $2 AND profile = $4 AND replaced_by = '' AND not_after > $5
+			AND id <> $6 AND (state = 'active' OR state = 'prepared' AND created_at > $7))`,
+		c.KeyHash, string(c.Account), spki, c.Profile, store.Millis(tx.Now), c.Replaces, store.Millis(tx.Now.Add(-countedFor))).Scan(&taken, &own, &n)
 	if err != nil {
 		return err
+	}
+	if taken+own > 0 {
+		return authn.NewFault("C9.taken")
 	}
 	if n >= int64(profile.PerAccount) {
 		return authn.NewFault("C9.limit", "limit", strconv.Itoa(profile.PerAccount))

@@ -1,0 +1,108 @@
+package ca_test
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"math/big"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"seimon/internal/authn"
+	"seimon/internal/ca"
+)
+
+// floors measures what the same cores do without us: the bare signature, and the
+// certificate that crypto/x509 makes and checks, neither of them stored.
+func floors(b *testing.B, signer crypto.Signer, keys []crypto.PublicKey) (bare, made float64) {
+	b.Helper()
+	digest := sha256.Sum256([]byte("a certificate"))
+	parent := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "x"}, PublicKey: signer.Public()}
+	bare = rate(b, func(int) error {
+		_, err := signer.Sign(rand.Reader, digest[:], crypto.SHA256)
+		return err
+	})
+	made = rate(b, func(n int) error {
+		t := &x509.Certificate{SerialNumber: big.NewInt(int64(n + 1)), Subject: pkix.Name{CommonName: "y"}, NotAfter: time.Now().AddDate(1, 0, 0)}
+		_, err := x509.CreateCertificate(rand.Reader, t, parent, keys[n%len(keys)], signer)
+		return err
+	})
+	return bare, made
+}
+
+// rate runs fn on as many goroutines as there are cores for a second.
+func rate(b *testing.B, fn func(n int) error) float64 {
+	b.Helper()
+	var n atomic.Int64
+	begin := time.Now()
+	var wait sync.WaitGroup
+	for range 2 {
+		wait.Go(func() {
+			for time.Since(begin) < time.Second {
+				if err := fn(int(n.Add(1))); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wait.Wait()
+	return float64(n.Load()) / time.Since(begin).Seconds()
+}
+
+// BenchmarkIssue issues certificates on many goroutines, each with its two durable
+// commits, and prints the floors of the same run beside the figure:
+//
+//	go test -run - -bench Issue ./internal/ca
+//	PGTEST_FSYNC=on scripts/pgtest go test -run - -bench Issue ./internal/ca
+func BenchmarkIssue(b *testing.B) {
+	for _, algorithm := range []string{ca.P256, ca.RSA2048} {
+		b.Run(algorithm, func(b *testing.B) {
+			h := open(b, func(c *ca.Config) { c.Profiles = []byte("[person-device]\nper_account = 1000000") })
+			i, err := h.ca.Found(b.Context(), ca.Plan{Organization: "Example University", Algorithm: algorithm})
+			if err != nil {
+				b.Fatal(err)
+			}
+			signer, err := h.ca.Sign(b.Context(), i.ID)
+			if err != nil {
+				b.Fatal(err)
+			}
+			keys := make([]crypto.PublicKey, 64)
+			for n := range keys {
+				keys[n] = p256(b).Public()
+			}
+			bare, made := floors(b, signer, keys)
+			var n atomic.Int64
+			b.SetParallelism(32)
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					k := n.Add(1)
+					o := order(p256(b).Public())
+					o.Holder.Account = authn.AccountID(fmt.Sprint("acc_", k))
+					p, err := h.ca.Prepare(b.Context(), o)
+					if err == nil {
+						_, err = h.ca.Issue(b.Context(), p)
+					}
+					if err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+			b.StopTimer()
+			speed := float64(b.N) / b.Elapsed().Seconds()
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(speed, "certificates/s")
+			b.ReportMetric(bare, "signatures/s")
+			b.ReportMetric(made, "x509/s")
+			b.ReportMetric(speed/bare, "of-bare")
+			b.ReportMetric(speed/made, "of-x509")
+		})
+	}
+}
