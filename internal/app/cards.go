@@ -8,6 +8,9 @@ import (
 	"seimon/internal/authn"
 	"seimon/internal/card"
 	"seimon/internal/card/pcsc"
+	"seimon/internal/desk"
+	"seimon/internal/desk/cards"
+	"seimon/internal/desk/portal"
 	"seimon/internal/lang"
 	"seimon/internal/store"
 )
@@ -44,4 +47,15 @@ func (h *House) CardOffice(actor string, insert func(ctx context.Context, reader
 			return h.Audit.Append(tx, audit.Event{Type: event, Account: account, Actor: actor, Facts: facts})
 		},
 	}
+}
+
+// openCards opens the pages about one's own IC cards; they stand in the menu where
+// certificates can be shown at all.
+func openCards(h *House) error {
+	lobby := h.Hall.Front(desk.Portal).(*portal.Portal)
+	if h.Config.CertHost.Listen != "" {
+		lobby.AddPlace(cards.Home, "cards")
+	}
+	_, err := cards.New(cards.Rooms{DB: h.DB, Site: h.Site, Cards: h.Cards, CA: h.CA, Lobby: lobby})
+	return err
 }

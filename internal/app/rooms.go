@@ -12,6 +12,7 @@ import (
 	"seimon/internal/ca/trust"
 	"seimon/internal/card"
 	"seimon/internal/desk"
+	"seimon/internal/desk/cards"
 	"seimon/internal/desk/certdoor"
 	"seimon/internal/desk/certificates"
 	"seimon/internal/desk/portal"
@@ -66,6 +67,7 @@ func plugs() []plug {
 		{schema: portal.Schema, words: portal.Words, check: portal.Check, front: newPortal, found: foundPortal},
 		{schema: welcome.Schema, words: welcome.Words, join: openWelcome},
 		{schema: certificates.Schema, words: certificates.Words, join: openCertificates},
+		{words: cards.Words, join: openCards},
 		{words: certdoor.Words, join: openCertdoor},
 	}
 }

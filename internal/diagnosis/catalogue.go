@@ -89,6 +89,9 @@ func ways() []way {
 		{"certificates", "/portal/certificates"},
 		{"certificate", "/help/certificate"},
 		{"card", "/help/card"},
+		{"locked", "/card/locked"},
+		{"number", "/card/number"},
+		{"mycard", "/portal/cards"},
 		{"contact", "/help/contact"},
 	}
 }
