@@ -37,6 +37,7 @@ func (h *House) background() {
 		return err
 	})
 	h.publish()
+	h.followFeeds()
 	h.sweep("login", h.Hall.Sweep)
 	h.Jobs.Every("sweep.session", time.Minute, h.sweepSessions)
 	h.sweep("mail", func(tx *store.Tx) error {

@@ -95,6 +95,7 @@ func (h *House) checks(p lang.Printer) []diagnosis.Check {
 		{Code: "issuer", Run: h.checkIssuers},
 		{Code: "status", Run: h.checkStatus},
 		{Code: "tasks", Run: h.checkTasks},
+		{Code: "feed", Run: h.checkFeeds},
 	}
 	if h.options.Transport == nil {
 		list = append(list, diagnosis.Check{Code: "mailserver", Run: h.checkMailServer})

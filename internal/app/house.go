@@ -21,6 +21,7 @@ import (
 	"seimon/internal/directory"
 	"seimon/internal/factor"
 	"seimon/internal/factor/clientcert"
+	"seimon/internal/front/saml/feed"
 	"seimon/internal/jobs"
 	"seimon/internal/keyring"
 	"seimon/internal/lang"
@@ -60,6 +61,7 @@ type House struct {
 	People   *directory.Directory
 	Sessions *session.Keeper
 	Parties  *rp.Book
+	Feeds    *feed.Keeper
 	CA       *ca.Authority
 	Status   *status.Status
 	Trust    *trust.Trust
@@ -184,6 +186,7 @@ func (h *House) keepers() (err error) {
 	h.Bindings = factor.NewBindings(h.DB, h.Ring)
 	h.Cards = card.NewBook()
 	h.Parties = rp.New(h.DB, h.Ring.MAC, checks()...)
+	h.openFeeds()
 	transport := h.options.Transport
 	if transport == nil {
 		if transport, err = h.smtp(); err != nil {

@@ -63,6 +63,7 @@ func (h *House) collect() {
 		b, err := h.Mail.Backlog(tx)
 		return float64(b.Waiting), err
 	})
+	gauge("seimon_feed_left_seconds", "Time until the first metadata feed dies; infinite without one.", h.feedLeft)
 	gauge("seimon_tasks_dead", "Background tasks that were given up, at most 1000.", func(tx *store.Tx) (float64, error) {
 		dead, err := h.Jobs.Dead(tx, 1000)
 		return float64(len(dead)), err

@@ -26,6 +26,7 @@ import (
 	"seimon/internal/factor/totp"
 	"seimon/internal/front/oidc"
 	"seimon/internal/front/saml"
+	"seimon/internal/front/saml/feed"
 	"seimon/internal/jobs"
 	"seimon/internal/keyring"
 	"seimon/internal/lang"
@@ -63,6 +64,7 @@ func plugs() []plug {
 		{schema: card.Schema, words: card.Words},
 		{schema: oidc.Schema, words: oidc.Words, templates: oidc.Templates, check: oidc.Check, front: newOIDC},
 		{schema: saml.Schema, words: saml.Words, templates: saml.Templates, check: saml.Check, front: newSAML, found: foundSAML},
+		{schema: feed.Schema},
 		{words: desk.Words, join: func(h *House) error { return desk.Templates(h.Site) }},
 		{schema: portal.Schema, words: portal.Words, check: portal.Check, front: newPortal, found: foundPortal},
 		{schema: welcome.Schema, words: welcome.Words, join: openWelcome},

@@ -62,6 +62,17 @@ func attributeTable() []attribute {
 	}
 }
 
+// AttributeNamed gives the directory's name of an attribute that federations know
+// under a URI; empty when there is none.
+func AttributeNamed(uri string) string {
+	for _, a := range attributeTable() {
+		if a.name == uri {
+			return a.attribute
+		}
+	}
+	return ""
+}
+
 // wire finds how an attribute of the directory leaves; one that federations do not
 // know leaves under its own name (SAML Core 2.0, 8.2.2).
 func wire(name string) (a attribute, format string) {

@@ -61,6 +61,11 @@ type Rooms struct {
 	Audit    *audit.Log
 	Log      *slog.Logger
 	Settings Settings
+	// Feeds is asked about services that are not known yet, or nil.
+	Feeds interface {
+		// Ensure makes sure that what can be found out about a service is known.
+		Ensure(ctx context.Context, id string) error
+	}
 }
 
 // Settings are what the university decides about SAML.

@@ -195,6 +195,9 @@ func unknownNames(requested []metadata.Requested) []string {
 	return out
 }
 
+// maxServices bounds the registrations kept decoded.
+const maxServices = 2048
+
 // services remembers decoded registrations by the version of their party.
 type services struct {
 	mu   sync.RWMutex
@@ -215,7 +218,7 @@ func (k *services) of(p rp.Party) (*service, error) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.byID == nil {
+	if k.byID == nil || len(k.byID) >= maxServices { // federations have more than are in use
 		k.byID = map[string]*service{}
 	}
 	k.byID[p.ID] = s

@@ -179,6 +179,11 @@ func (q *request) ask(f *Front, sealed []byte) login.Ask {
 
 // service reads an enabled service of this front; a fault when there is none.
 func (f *Front) service(r *http.Request, id string) (*service, error) {
+	if f.Feeds != nil {
+		if err := f.Feeds.Ensure(r.Context(), id); err != nil {
+			f.Log.Warn("a service could not be asked for", "service", shorten(id), "error", err)
+		}
+	}
 	var s *service
 	err := f.DB.Read(r.Context(), func(tx *store.Tx) error {
 		p, err := f.Parties.Get(tx, id)

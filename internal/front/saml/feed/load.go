@@ -166,7 +166,7 @@ func (k *Keeper) load(ctx context.Context, s State, source Source, f *fetched, o
 		return Report{}, err
 	}
 	r := Report{Feed: s.ID, Generation: l.Generation, ValidUntil: l.ValidUntil, Entities: l.Entities, Services: l.Services, Bytes: l.Bytes}
-	return k.enforce(ctx, s, l, index, c.seen, r)
+	return k.enforce(ctx, s, l, compare(index, c.seen), r)
 }
 
 func (k *Keeper) collector(s State, index map[string]row) *collector {
@@ -237,30 +237,41 @@ func (k *Keeper) index(ctx context.Context, feed string) (map[string]row, error)
 	return out, err
 }
 
-// enforce makes a verified document the one in force, in one transaction. Only rows
-// that differ are written.
-func (k *Keeper) enforce(ctx context.Context, s State, l Loaded, index map[string]row, seen map[string]hash, r Report) (Report, error) {
-	var fresh, gone []string
+// difference is what a document changes.
+type difference struct {
+	seen           map[string]hash
+	fresh, gone    []string
+	added, changed int
+}
+
+func compare(index map[string]row, seen map[string]hash) difference {
+	d := difference{seen: seen}
 	for id, h := range seen {
 		old, known := index[id]
 		switch {
 		case !known:
-			r.Added++
+			d.added++
 		case old.hash != h || old.gone:
-			r.Changed++
+			d.changed++
 		default:
 			continue
 		}
-		fresh = append(fresh, id)
+		d.fresh = append(d.fresh, id)
 	}
 	for id, old := range index {
 		if _, there := seen[id]; !there && !old.gone {
-			gone = append(gone, id)
+			d.gone = append(d.gone, id)
 		}
 	}
-	r.Gone = len(gone)
-	slices.Sort(fresh)
-	slices.Sort(gone)
+	slices.Sort(d.fresh)
+	slices.Sort(d.gone)
+	return d
+}
+
+// enforce makes a verified document the one in force, in one transaction. Only rows
+// that differ are written.
+func (k *Keeper) enforce(ctx context.Context, s State, l Loaded, d difference, r Report) (Report, error) {
+	r.Added, r.Changed, r.Gone = d.added, d.changed, len(d.gone)
 	return r, k.DB.Write(ctx, func(tx *store.Tx) error {
 		l.At = tx.Now
 		text, err := json.Marshal(l)
@@ -275,10 +286,10 @@ func (k *Keeper) enforce(ctx context.Context, s State, l Loaded, index map[strin
 		if n == 0 {
 			return errors.New("the feed was loaded by somebody else at the same moment")
 		}
-		if err := writeRows(tx, s.ID, fresh, seen); err != nil {
+		if err := writeRows(tx, s.ID, d.fresh, d.seen); err != nil {
 			return err
 		}
-		if err := markGone(tx, s, gone); err != nil {
+		if err := markGone(tx, s, d.gone); err != nil {
 			return err
 		}
 		facts := map[string]string{
