@@ -2,6 +2,11 @@ package app
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -89,6 +94,8 @@ func TestManual(t *testing.T) {
 // rehearse prepares what the documents take for granted.
 func (s *site) rehearse() {
 	s.t.Helper()
+	s.edit(`#base = "http://pki`, `base = "http://pki`)
+	s.edit(`#realm = `, `realm = `)
 	for _, id := range []string{"payroll", "webmail", "old-service"} {
 		s.must("party", "add", id, "--name", "ja="+id, "--name", "en="+id, "--with", "redirect_uris=https://"+id+".example.ac.jp/callback")
 	}
@@ -101,6 +108,7 @@ func (s *site) rehearse() {
 		s.t.Fatal(err)
 	}
 	for name, text := range map[string]string{
+		"request.pem":   request(s.t),
 		"campus.toml":   string(policy),
 		"people.csv":    "user_name,kind,family,given,mail\ns2700001,student,山田,太郎,taro@example.ac.jp\n",
 		"changes.csv":   "user_name,mail\ns2600001,new@example.ac.jp\n",
@@ -112,6 +120,20 @@ func (s *site) rehearse() {
 	}
 }
 
+// request is what a device sends for its key (RFC 2986).
+func request(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+}
+
 // try runs one documented command. Those that would go on for ever are stopped.
 func (s *site) try(line string) {
 	s.t.Helper()
@@ -120,6 +142,10 @@ func (s *site) try(line string) {
 		if strings.HasPrefix(a, "/etc/seimon") {
 			args[i] = strings.Replace(a, "/etc/seimon", s.dir, 1)
 		}
+	}
+	var file string // after >, as a shell would write it
+	if n := len(args); n > 2 && args[n-2] == ">" {
+		file, args = args[n-1], args[:n-2]
 	}
 	want := []int{exitDone}
 	switch args[0] {
@@ -137,6 +163,11 @@ func (s *site) try(line string) {
 	}
 	var out, bad strings.Builder
 	code := Run(ctx, args, Streams{In: strings.NewReader(""), Out: &out, Err: &bad}, Extra{Name: "demo", Help: "demo", Command: &quiet{}})
+	if file != "" {
+		if err := os.WriteFile(file, []byte(out.String()), 0o600); err != nil {
+			s.t.Fatal(err)
+		}
+	}
 	for _, w := range want {
 		if code == w {
 			return

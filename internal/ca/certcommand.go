@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -136,7 +137,7 @@ func (c *CertList) Run(env Env) error {
 
 // CertShow is "seimon cert show".
 type CertShow struct {
-	Certificate string `arg:"" help:"Id or serial of the certificate."`
+	Certificate string `arg:"" help:"Id, serial, or USER/LABEL of the certificate."`
 	PEM         bool   `help:"Print the certificate as PEM." name:"pem"`
 	Chain       bool   `help:"Print the certificate and those above it as PEM."`
 }
@@ -150,7 +151,7 @@ func (c *CertShow) Run(env Env) error {
 	var k Certificate
 	var view certView
 	err = o.DB.Read(env.Context(), func(tx *store.Tx) error {
-		if k, err = o.CA.Find(tx, c.Certificate); err != nil {
+		if k, err = locate(tx, o, c.Certificate); err != nil {
 			return err
 		}
 		view = viewCertificate(tx, o, k)
@@ -232,7 +233,7 @@ func (c *CertIssue) Run(env Env) error {
 
 // CertRevoke is "seimon cert revoke".
 type CertRevoke struct {
-	Certificate string `arg:"" help:"Id or serial of the certificate."`
+	Certificate string `arg:"" help:"Id, serial, or USER/LABEL of the certificate."`
 	Reason      string `help:"Why (${enum})." enum:"unspecified,keyCompromise,affiliationChanged,superseded,cessationOfOperation,certificateHold,privilegeWithdrawn" default:"unspecified"`
 }
 
@@ -245,7 +246,7 @@ func (c *CertRevoke) Run(env Env) error {
 
 // CertRestore is "seimon cert restore".
 type CertRestore struct {
-	Certificate string `arg:"" help:"Id or serial of the certificate."`
+	Certificate string `arg:"" help:"Id, serial, or USER/LABEL of the certificate."`
 }
 
 // Run ends the hold.
@@ -263,7 +264,7 @@ func change(env Env, text string, fn func(tx *store.Tx, o Office, id string) (Ce
 	}
 	var k Certificate
 	err = o.DB.Write(env.Context(), func(tx *store.Tx) error {
-		if k, err = o.CA.Find(tx, text); err != nil {
+		if k, err = locate(tx, o, text); err != nil {
 			return err
 		}
 		k, err = fn(tx, o, k.ID)
@@ -278,6 +279,29 @@ func change(env Env, text string, fn func(tx *store.Tx, o Office, id string) (Ce
 	}
 	fmt.Fprintf(env.Out(), "%s (%s, ends with %s) is %s.\n", k.Name, k.ID, k.Tail(), k.State)
 	return nil
+}
+
+// locate finds a certificate by its id, its serial, or as USER/LABEL: the newest that
+// this user has under this label.
+func locate(tx *store.Tx, o Office, text string) (Certificate, error) {
+	user, label, ok := strings.Cut(text, "/")
+	if !ok {
+		return o.CA.Find(tx, text)
+	}
+	holder, err := o.Holder(tx, user)
+	if err != nil {
+		return Certificate{}, err
+	}
+	list, err := o.CA.Of(tx, holder.Account)
+	if err != nil {
+		return Certificate{}, err
+	}
+	for _, c := range list {
+		if c.Label == label {
+			return c, nil
+		}
+	}
+	return Certificate{}, ErrNone
 }
 
 func named(err error, what, text string) error {

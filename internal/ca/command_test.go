@@ -129,6 +129,11 @@ func TestCommandsLeadFromNothingToARevokedCertificate(t *testing.T) {
 	if out := d.must("cert show --chain " + id); strings.Count(out, "BEGIN CERTIFICATE") != 3 {
 		t.Error(out)
 	}
+	if out := d.must("cert show taro/laptop"); !strings.Contains(out, id) {
+		t.Error(out)
+	}
+	d.wrong("cert show taro/phone", `no certificate "taro/phone"`)
+	d.wrong("cert show hanako/laptop", `"hanako"`)
 	d.wrong("cert show nothing", `no certificate "nothing"`)
 
 	d.files["proof.json"] = []byte(d.must("cert log proof " + id))
@@ -180,7 +185,8 @@ func TestCommandsOfARollover(t *testing.T) {
 		t.Errorf("%d in the bundle", n)
 	}
 	d.wrong("ca rollover activate "+next, "it is prepared; from there it can only distribute or discard")
-	d.must("ca rollover distribute " + next)
+	d.wrong("ca rollover retire", "0 issuers can")
+	d.must("ca rollover distribute")
 	if n := bundle(); n != 4 {
 		t.Errorf("%d in the bundle", n)
 	}

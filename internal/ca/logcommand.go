@@ -117,7 +117,7 @@ func (c *LogHeadC) Run(env Env) error {
 
 // LogProofC is "seimon cert log proof".
 type LogProofC struct {
-	Certificate string `arg:"" help:"Id or serial of the certificate."`
+	Certificate string `arg:"" help:"Id, serial, or USER/LABEL of the certificate."`
 }
 
 // Run prints the proof as JSON.
@@ -131,7 +131,7 @@ func (c *LogProofC) Run(env Env) error {
 	}
 	var p LogProof
 	err = o.DB.Read(env.Context(), func(tx *store.Tx) error {
-		k, err := o.CA.Find(tx, c.Certificate)
+		k, err := locate(tx, o, c.Certificate)
 		if err == nil {
 			p, err = o.CA.Proof(tx, k.ID)
 		}

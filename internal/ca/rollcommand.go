@@ -2,6 +2,7 @@ package ca
 
 import (
 	"fmt"
+	"slices"
 
 	"seimon/internal/store"
 )
@@ -37,7 +38,25 @@ func (c *PrepareCommand) Run(env Env) error {
 
 // Moving is the argument of the steps.
 type Moving struct {
-	Issuer string `arg:"" help:"Id of the issuer."`
+	Issuer string `arg:"" optional:"" help:"Id of the issuer; may be left out when only one can take the step."`
+}
+
+// only finds the one issuer that can take the step.
+func (m Moving) only(tx *store.Tx, a *Authority, step Step) (string, error) {
+	all, err := a.Issuers(tx)
+	if err != nil {
+		return "", err
+	}
+	var can []string
+	for _, i := range all {
+		if slices.Contains(Possible(i.State), step) {
+			can = append(can, i.ID)
+		}
+	}
+	if len(can) == 1 {
+		return can[0], nil
+	}
+	return "", fmt.Errorf("%d issuers can take this step: name one (seimon ca issuers)", len(can))
 }
 
 func (m Moving) move(env Env, step Step, then string) error {
@@ -47,7 +66,13 @@ func (m Moving) move(env Env, step Step, then string) error {
 	}
 	var i Issuer
 	err = o.DB.Write(env.Context(), func(tx *store.Tx) error {
-		i, err = o.CA.Move(tx, m.Issuer, step, o.Actor)
+		id := m.Issuer
+		if id == "" {
+			if id, err = m.only(tx, o.CA, step); err != nil {
+				return err
+			}
+		}
+		i, err = o.CA.Move(tx, id, step, o.Actor)
 		return err
 	})
 	if err != nil {
