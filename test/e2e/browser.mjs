@@ -25,7 +25,7 @@ function trust(dir) {
 let counter = 0;
 
 /** open starts a browser ('chrome' or 'firefox') with a fresh profile. */
-export async function open(kind) {
+export async function open(kind, prefs = {}) {
   const home = `${process.env.WORK}/${kind}-${++counter}`;
   if (kind === 'chrome') {
     trust(home + '/.pki/nssdb');
@@ -39,7 +39,7 @@ export async function open(kind) {
   trust(home);
   return puppeteer.launch({
     browser: 'firefox', executablePath: '/usr/bin/firefox-esr', headless: true, userDataDir: home,
-    extraPrefsFirefox: { 'network.dns.localDomains': hosts().join(','), 'intl.accept_languages': 'ja' },
+    extraPrefsFirefox: { 'network.dns.localDomains': hosts().join(','), 'intl.accept_languages': 'ja', ...prefs },
   });
 }
 
@@ -83,14 +83,34 @@ export function code(secret, steps = 0) {
   return String((mac.readUInt32BE(at) & 0x7fffffff) % 1000000).padStart(6, '0');
 }
 
+/**
+ * found waits for something that can be seen. Firefox without script has no timers
+ * or observers in its pages, so the waiting is done here.
+ */
+async function found(page, selector) {
+  if (!page.plain) return page.waitForSelector(selector, { visible: true, timeout: 10000 });
+  for (const end = Date.now() + 10000; Date.now() < end;) {
+    const seen = await page.evaluate((s) => {
+      const e = document.querySelector(s);
+      e?.scrollIntoView({ block: 'center' });
+      const box = e?.getBoundingClientRect();
+      return box && box.width > 0 ? { x: box.x + box.width / 2, y: box.y + box.height / 2 } : null;
+    }, selector).catch(() => null);
+    if (seen) return seen;
+    await new Promise((r) => setTimeout(r, 100));
+  }
+  assert.fail(`${selector} is not on the page at ${page.url()}`);
+}
+
 /** press clicks something and waits for the page that follows. */
 export async function press(page, selector) {
-  await page.waitForSelector(selector, { visible: true, timeout: 10000 });
-  await Promise.all([page.waitForNavigation({ waitUntil: 'load', timeout: 20000 }), page.click(selector)]);
+  const at = await found(page, selector);
+  const click = () => (page.plain ? page.mouse.click(at.x, at.y) : page.click(selector));
+  await Promise.all([page.waitForNavigation({ waitUntil: 'load', timeout: 20000 }), click()]);
 }
 
 export async function type(page, selector, text) {
-  await page.waitForSelector(selector, { visible: true, timeout: 10000 });
+  await found(page, selector);
   await page.$eval(selector, (e) => { e.value = ''; });
   await page.type(selector, text);
 }

@@ -154,22 +154,32 @@ for (const kind of ['chrome', 'firefox']) {
       });
     }
 
-    // Only Chromium can be told by this driver to run no script.
-    if (kind === 'chrome') test('without script', async () => {
-      const context = await browser.createBrowserContext();
+    test('without script', async () => {
+      // Chromium runs no script when it is told so; Firefox when it starts like that.
+      const plain = kind === 'firefox' ? await open(kind, { 'javascript.enabled': false }) : browser;
+      const context = await plain.createBrowserContext();
       const page = await context.newPage();
-      await page.setJavaScriptEnabled(false);
+      if (kind === 'chrome') await page.setJavaScriptEnabled(false);
+      else page.plain = true;
+      await page.goto('data:text/html,<title>off</title><script>document.title="on"</script>', { waitUntil: 'load' });
+      assert.equal(await page.title(), 'off', 'script runs');
       await page.setViewport(sizes.phone);
       await network(page, 'home');
-      const p = withApp()[7];
+      const p = withApp()[kind === 'chrome' ? 7 : 9];
       await toService(page, 'webmail', 'ja');
       await userName(page, p.user);
+      await password(page, 'not the password');
+      await says(page, words.ja.wrong);
       await password(page, p.password);
+      await page.screenshot({ path: `shots/${kind}-noscript-code.png`, fullPage: true });
       await type(page, 'input[name=code]', await freshCode(p));
       await press(page, primary);
       await consent(page);
       await says(page, words.ja.signedIn);
+      await page.goto(`${demo.sso}/portal/sessions?lang=ja`, { waitUntil: 'load' });
+      await page.screenshot({ path: `shots/${kind}-noscript-sessions.png`, fullPage: true });
       await context.close();
+      if (plain !== browser) await plain.close();
     });
 
     test('by keyboard alone', async () => {
