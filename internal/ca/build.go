@@ -171,7 +171,7 @@ func (a *Authority) template(p Profile, c Certificate, serial *big.Int) (*x509.C
 		CRLDistributionPoints: []string{a.listURL(c.Issuer, c.Shard)},
 		OCSPServer:            []string{a.answerURL(c.Issuer)},
 		IssuingCertificateURL: []string{a.issuerURL(c.Issuer)},
-		SubjectKeyId:          c.KeyHash[:20], // RFC 7093 2, method 1 over the whole SubjectPublicKeyInfo
+		SubjectKeyId:          c.KeyHash[:20], // RFC 7093 2, method 4, cut to 160 bits
 	}
 	for _, u := range p.KeyUsage {
 		t.KeyUsage |= keyUsages()[u]

@@ -105,6 +105,9 @@ func Open(ctx context.Context, db *store.DB, cfg Config) (*Authority, error) {
 		return nil, err
 	}
 	a := &Authority{db: db, cfg: cfg, profiles: profiles, loaded: map[string]*signing{}}
+	if err := a.reseal(ctx); err != nil {
+		return nil, err
+	}
 	return a, a.load(ctx)
 }
 

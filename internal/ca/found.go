@@ -249,7 +249,7 @@ func (i *newIssuer) sign(t, parent *x509.Certificate, signer crypto.Signer) erro
 	return err
 }
 
-// keyID is the identifier of an issuer's key (RFC 7093 2, method 4).
+// keyID is the identifier of an issuer's key (RFC 7093 2, method 4, cut to 160 bits).
 func keyID(spki []byte) []byte {
 	sum := sha256.Sum256(spki)
 	return sum[:20]

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"database/sql"
 	"errors"
 	"fmt"
 
@@ -102,6 +103,43 @@ func readKey(tx *store.Tx, id string) (keyRow, error) {
 		return k, fmt.Errorf("ca: key %s is not in the database", id)
 	}
 	return k, err
+}
+
+// reseal brings sealed keys under the current master key.
+func (a *Authority) reseal(ctx context.Context) error {
+	ring, ok := a.cfg.Seal.(interface{ Stale(sealed []byte) bool })
+	if !ok {
+		return nil
+	}
+	fresh := map[string][]byte{}
+	err := a.db.Read(ctx, func(tx *store.Tx) error {
+		clear(fresh)
+		rows, err := tx.Query("SELECT id, sealed FROM ca_key WHERE handle = ''")
+		return store.Each(rows, err, func(rows *sql.Rows) error {
+			var id string
+			var sealed []byte
+			if err := rows.Scan(&id, &sealed); err != nil || !ring.Stale(sealed) {
+				return err
+			}
+			plain, err := a.cfg.Seal.Unseal(keyContext(id), sealed)
+			if err != nil {
+				return fmt.Errorf("ca: key %s: %w", id, err)
+			}
+			fresh[id] = a.cfg.Seal.Seal(keyContext(id), plain)
+			return nil
+		})
+	})
+	if err != nil || len(fresh) == 0 {
+		return err
+	}
+	return a.db.Write(ctx, func(tx *store.Tx) error {
+		for id, sealed := range fresh {
+			if _, err := tx.Exec("UPDATE ca_key SET sealed = $1 WHERE id = $2", sealed, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // open gives the private half. It must be the half of the stored public key, whatever

@@ -1,6 +1,7 @@
 package ca_test
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"seimon/internal/ca"
+	"seimon/internal/keyring"
 	"seimon/internal/store"
 )
 
@@ -221,5 +223,30 @@ func TestPlansThatCannotStand(t *testing.T) {
 	nowhere := h.another(func(c *ca.Config) { c.Base = "" })
 	if _, err := nowhere.Found(t.Context(), ca.Plan{Organization: "X"}); err == nil {
 		t.Error("founded without an address for lists")
+	}
+}
+
+// TestAMasterKeyCanBeReplaced: the keys of issuers and of the log move under the new
+// one at the next start, and the old one can be thrown away.
+func TestAMasterKeyCanBeReplaced(t *testing.T) {
+	h := founded(t)
+	h.issue(order(p256(t).Public()))
+	before, after := bytes.Repeat([]byte("k"), 32), bytes.Repeat([]byte("n"), 32)
+	for _, c := range []keyring.Config{{Master: after, Old: [][]byte{before}}, {Master: after}} {
+		ring, err := keyring.Open(t.Context(), h.db, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.ring = ring
+		h.ca = h.another()
+		h.issue(order(p256(t).Public()))
+		h.sequence()
+	}
+	if ring, err := keyring.Open(t.Context(), h.db, keyring.Config{Master: before}); err == nil {
+		h.ring = ring
+		t.Error("the old master key still opens the house")
+	}
+	if r := h.verify(nil); !r.Sound() || r.Entries != 3 {
+		t.Errorf("%+v", r)
 	}
 }
