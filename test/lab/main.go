@@ -39,6 +39,7 @@ func main() {
 	flag.Parse()
 	peers := []peer{
 		{"zlint", 90 * time.Second, []string{*bin + "/zlint"}, ""},
+		{"pki", 120 * time.Second, []string{*bin + "/pki", "-here", *here + "/pki"}, ""},
 		{"goidc", 90 * time.Second, []string{*bin + "/goidc"}, ""},
 		{"zitadel", 90 * time.Second, []string{*bin + "/zitadel"}, ""},
 		{"modauth", 90 * time.Second, []string{*bin + "/modauth"}, ""},
@@ -74,7 +75,7 @@ func run(ctx context.Context, bin, work string, peers []peer) (passed, failed in
 		all.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			own := &stand.Stand{SSO: s.SSO, CAFile: s.CAFile, Config: s.Config, Program: s.Program, People: shares[i], Work: filepath.Join(work, p.name)}
+			own := &stand.Stand{SSO: s.SSO, CAFile: s.CAFile, Config: s.Config, Program: s.Program, People: shares[i], Work: filepath.Join(work, p.name), IssuerCAFile: s.IssuerCAFile, OCSP: s.OCSP, CRL: s.CRL}
 			text, good, bad := p.play(ctx, own)
 			mu.Lock()
 			defer mu.Unlock()

@@ -78,6 +78,10 @@ func (s *Status) renew(ctx context.Context, i *issuer) error {
 	}
 	id, now := authn.NewID("ocsp"), s.db.Now()
 	t := responder(i, now)
+	if t.SubjectKeyId, err = ca.KeyHash(key.Public()); err != nil {
+		return err
+	}
+	t.SubjectKeyId = t.SubjectKeyId[:20] // RFC 7093 2, method 4
 	err = s.db.Background(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(`INSERT INTO status_signer (id, issuer, serial, sealed, der, not_before, not_after, created_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, id, i.ID, ca.SerialText(t.SerialNumber), s.cfg.Seal.Seal(sealContext(id), private), []byte{},

@@ -50,6 +50,10 @@ type Stand struct {
 	Program string   `json:"program"` // the built seimon
 	Work    string   `json:"work"`    // a folder of this peer's own
 
+	IssuerCAFile string `json:"issuer_ca_file"` // the issuer of people's certificates and its root
+	OCSP         string `json:"ocsp"`
+	CRL          string `json:"crl"` // the full list
+
 	ca    *x509.Certificate
 	key   crypto.Signer
 	Roots *x509.CertPool `json:"-"`
