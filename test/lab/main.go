@@ -44,6 +44,7 @@ func main() {
 		{"zitadel", 90 * time.Second, []string{*bin + "/zitadel"}, ""},
 		{"modauth", 90 * time.Second, []string{*bin + "/modauth"}, ""},
 		{"openid-client", 240 * time.Second, []string{"node", *here + "/openid-client/main.mjs"}, "openid-client.localhost"},
+		{"saml", 300 * time.Second, []string{*bin + "/saml", "-here", *here}, ""},
 		{"conformance", 200 * time.Second, []string{*bin + "/conformance"}, ""},
 	}
 	if *only != "" {

@@ -1,0 +1,169 @@
+// Command saml is a peer of the lab: SAML service providers that many campuses run,
+// with people in Chromium. crewjam/saml and gosaml2 run in this program; the
+// Shibboleth SP, mod_auth_mellon and SimpleSAMLphp run in one Apache.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"seimon/test/lab/stand"
+)
+
+// provider is one service provider: pages that want a sign-in, and one that wants MFA.
+type provider struct {
+	name       string
+	plain, mfa string
+	tellsClass bool
+	scoped     bool // checks scopes against the metadata
+}
+
+func main() {
+	here := flag.String("here", "", "folder of the lab's sources")
+	flag.Parse()
+	s, err := stand.Open()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	r := stand.NewReport("saml")
+	idp, err := get(s.Client(), s.SSO+"/saml/metadata")
+	var all []provider
+	if !r.Check("metadata is there, Go services start", func() error {
+		if err != nil {
+			return err
+		}
+		all, err = goProviders(s, idp)
+		return err
+	}) {
+		r.Exit()
+	}
+	a := &apache{}
+	if r.Check("Apache and shibd start, their metadata is imported", func() error {
+		a, err = startApache(s, idp)
+		return err
+	}) {
+		all = append(all, a.providers()...)
+	}
+	defer a.stop()
+	c, err := openChromium(*here)
+	if !r.Check("Chromium starts", func() error { return err }) {
+		r.Exit()
+	}
+	for _, p := range all {
+		v := &visit{stand: s, provider: p, browser: c}
+		good := r.Check(p.name+": password on campus, attributes", v.campus)
+		good = r.Check(p.name+": the service asks for MFA, the person steps up", v.stepUp) && good
+		good = r.Check(p.name+": MFA that the person cannot reach is told to the service", v.unreached) && good
+		if !good {
+			fmt.Println(a.log())
+		}
+	}
+	a.stop()
+	r.Exit()
+}
+
+func goProviders(s *stand.Stand, idp []byte) ([]provider, error) {
+	var all []provider
+	for _, c := range []struct {
+		name  string
+		start func(*stand.Stand, string, string, []byte) (string, error)
+		class bool
+	}{{"crewjam", crewjamService, false}, {"gosaml2", gosaml2Service, true}} {
+		plain, err := c.start(s, c.name+".localhost", "", idp)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.name, err)
+		}
+		strong, err := c.start(s, c.name+"-mfa.localhost", mfa, idp)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.name, err)
+		}
+		all = append(all, provider{name: c.name, plain: plain, mfa: strong, tellsClass: c.class})
+	}
+	return all, nil
+}
+
+// visit is what people do at one provider.
+type visit struct {
+	stand    *stand.Stand
+	provider provider
+	browser  *chromium
+}
+
+// learnt checks what the service shows.
+func (v *visit) learnt(e end, who stand.Person, class string) error {
+	s, err := e.seen()
+	if err != nil {
+		return err
+	}
+	has := func(value string, names ...string) bool {
+		return slices.ContainsFunc(names, func(n string) bool { return slices.Contains(s.Attributes[n], value) })
+	}
+	switch {
+	case s.Name == "":
+		return errors.New("no name")
+	case !has(who.User+"@seimon.example", "eduPersonPrincipalName", "eppn"):
+		return fmt.Errorf("no scoped principal name: %v", s.Attributes)
+	case !has(who.User+"@seimon.example", "mail"):
+		return fmt.Errorf("no mail address: %v", s.Attributes)
+	case len(s.Attributes["jaDisplayName"]) != 1 || !strings.Contains(s.Attributes["jaDisplayName"][0], " "):
+		return fmt.Errorf("no Japanese name: %v", s.Attributes)
+	case v.provider.tellsClass && s.Class != class:
+		return fmt.Errorf("the class is %q, want %q", s.Class, class)
+	}
+	return nil
+}
+
+const protected = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
+
+func (v *visit) campus() error {
+	who := v.stand.Take(false)
+	e, err := v.browser.walk(as(who, "campus", v.provider.plain))
+	if err != nil {
+		return err
+	}
+	if slices.Contains(e.Asked, "totp") {
+		return fmt.Errorf("asked %v", e.Asked)
+	}
+	return v.learnt(e, who, protected)
+}
+
+func (v *visit) stepUp() error {
+	who := v.stand.Take(true)
+	e, err := v.browser.walk(as(who, "campus", v.provider.plain))
+	if err == nil {
+		err = v.learnt(e, who, protected)
+	}
+	if err != nil {
+		return fmt.Errorf("before the step up: %w", err)
+	}
+	if e, err = v.browser.walk(as(who, "campus", v.provider.mfa)); err != nil {
+		return err
+	}
+	if !slices.Equal(e.Asked, []string{"totp"}) {
+		return fmt.Errorf("asked %v at %s: %.200s", e.Asked, e.URL, e.Text)
+	}
+	return v.learnt(e, who, mfa)
+}
+
+// unreached cancels at the enrolment that is offered: the service hears of a failure.
+func (v *visit) unreached() error {
+	who := v.stand.Take(false)
+	j := as(who, "home", v.provider.mfa)
+	j.Press = []string{`button[name=act][value=cancel]`}
+	e, err := v.browser.walk(j)
+	if err != nil {
+		return err
+	}
+	if strings.HasPrefix(e.URL, v.stand.SSO) {
+		return fmt.Errorf("stayed at %s: %.200s", e.URL, e.Text)
+	}
+	if s, err := e.seen(); err == nil && s.Name != "" {
+		return fmt.Errorf("let in: %+v", s)
+	}
+	return nil
+}
