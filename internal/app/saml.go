@@ -28,8 +28,10 @@ type SAMLConfig struct {
 // PersistentConfig computes persistent names as a former provider did.
 type PersistentConfig struct {
 	SaltFile string `toml:"salt_file"`
-	Source   string `toml:"source"`
-	Encoding string `toml:"encoding"`
+	// SaltBase64 says that the file holds the salt in base64.
+	SaltBase64 bool   `toml:"salt_base64"`
+	Source     string `toml:"source"`
+	Encoding   string `toml:"encoding"`
 }
 
 // saml turns the configuration into what the front takes.
@@ -52,6 +54,9 @@ func (c *Config) saml() (saml.Settings, error) {
 		return out, fmt.Errorf("saml.persistent.salt_file: %w", err)
 	}
 	out.Persistent = saml.Computed{Salt: string(salt), Source: c.SAML.Persistent.Source, Encoding: c.SAML.Persistent.Encoding}
+	if c.SAML.Persistent.SaltBase64 {
+		out.Persistent.Salt, out.Persistent.Salt64 = "", string(salt)
+	}
 	if err := out.Persistent.Check(); err != nil {
 		return out, fmt.Errorf("saml.persistent: %w", err)
 	}

@@ -26,16 +26,18 @@ type Env interface {
 	Out() io.Writer
 	// Record writes an audit event about a party in the caller's transaction.
 	Record(tx *store.Tx, event, party string, facts map[string]string) error
+	// TakeOver imports what another provider keeps, and prints a report.
+	TakeOver(t TakeOver) error
 }
 
 // Command is "seimon party" with its verbs.
 type Command struct {
-	List   ListCommand   `cmd:"" help:"List the services."`
-	Show   ShowCommand   `cmd:"" help:"Show one service as JSON, in the form that add accepts."`
-	Add    AddCommand    `cmd:"" help:"Register a new service."`
-	Set    SetCommand    `cmd:"" help:"Change a service."`
-	Remove RemoveCommand `cmd:"" help:"Remove a service and what people agreed to for it."`
-	Import ImportCommand `cmd:"" help:"Add or replace many services from a JSON document, all or none, or one from its SAML metadata."`
+	List   ListCommand    `cmd:"" help:"List the services."`
+	Show   ShowCommand    `cmd:"" help:"Show one service as JSON, in the form that add accepts."`
+	Add    AddCommand     `cmd:"" help:"Register a new service."`
+	Set    SetCommand     `cmd:"" help:"Change a service."`
+	Remove RemoveCommand  `cmd:"" help:"Remove a service and what people agreed to for it."`
+	Import ImportCommands `cmd:"" help:"Add or replace services: from a JSON document, all or none, one from its SAML metadata, or all of another provider."`
 }
 
 // ListCommand is "seimon party list".

@@ -24,6 +24,10 @@ func (d *desk) Context() context.Context              { return d.t.Context() }
 func (d *desk) Parties() (*store.DB, *rp.Book, error) { return d.db, d.book, nil }
 func (d *desk) Open(string) (io.ReadCloser, error)    { return io.NopCloser(&d.in), nil }
 func (d *desk) Out() io.Writer                        { return &d.out }
+func (d *desk) TakeOver(t rp.TakeOver) error {
+	d.events = append(d.events, t.From+" "+t.Folder)
+	return nil
+}
 func (d *desk) Record(_ *store.Tx, event, party string, _ map[string]string) error {
 	d.events = append(d.events, event+" "+party)
 	return nil

@@ -40,18 +40,18 @@ type Facts struct {
 // what several rules give adds up.
 type Rule struct {
 	Name        string   `toml:"name" json:"name"`
-	Services    []string `toml:"services" json:"services,omitempty"`
-	Feeds       []string `toml:"feeds" json:"feeds,omitempty"`
-	Authorities []string `toml:"authorities" json:"authorities,omitempty"`
-	Categories  []string `toml:"categories" json:"categories,omitempty"` // one of them
+	Services    []string `toml:"services,omitempty" json:"services,omitempty"`
+	Feeds       []string `toml:"feeds,omitempty" json:"feeds,omitempty"`
+	Authorities []string `toml:"authorities,omitempty" json:"authorities,omitempty"`
+	Categories  []string `toml:"categories,omitempty" json:"categories,omitempty"` // one of them
 	// Attributes may leave. With Wanted only those among them that the service asks
 	// for, and then as required as it says itself.
-	Attributes []string `toml:"attributes" json:"attributes,omitempty"`
-	Wanted     bool     `toml:"wanted" json:"wanted,omitempty"`
-	Required   []string `toml:"required" json:"required,omitempty"` // among Attributes
-	Withhold   []string `toml:"withhold" json:"withhold,omitempty"` // never leave, whatever other rules give
-	Groups     []string `toml:"groups" json:"groups,omitempty"`     // of people; everybody when empty
-	Consent    string   `toml:"consent" json:"consent,omitempty"`
+	Attributes []string `toml:"attributes,omitempty" json:"attributes,omitempty"`
+	Wanted     bool     `toml:"wanted,omitempty" json:"wanted,omitempty"`
+	Required   []string `toml:"required,omitempty" json:"required,omitempty"` // among Attributes
+	Withhold   []string `toml:"withhold,omitempty" json:"withhold,omitempty"` // never leave, whatever other rules give
+	Groups     []string `toml:"groups,omitempty" json:"groups,omitempty"`     // of people; everybody when empty
+	Consent    string   `toml:"consent,omitempty" json:"consent,omitempty"`
 	line       int
 }
 

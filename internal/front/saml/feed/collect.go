@@ -105,7 +105,7 @@ func (c *collector) begin(e *xmlstream.Element, md bool) error {
 		return fmt.Errorf("validUntil %s is more than %d days away (--max-validity)", until, int(c.max.Hours()/24))
 	}
 	if text := e.Attr("cacheDuration"); text != "" {
-		d, err := duration(text)
+		d, err := ReadDuration(text)
 		if err != nil {
 			return err
 		}
@@ -246,12 +246,12 @@ func keepDocuments(ctx context.Context, db *store.DB, list []document) error {
 
 var durationForm = regexp.MustCompile(`^P(?:(\d{1,4})Y)?(?:(\d{1,4})M)?(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,8})M)?(?:(\d{1,9})(?:\.\d+)?S)?)?$`)
 
-// duration reads an xs:duration (XML Schema 1.0 part 2, 3.2.6); years and months are
+// ReadDuration reads an xs:duration (XML Schema 1.0 part 2, 3.2.6); years and months are
 // taken as 365 and 30 days.
-func duration(text string) (time.Duration, error) {
+func ReadDuration(text string) (time.Duration, error) {
 	m := durationForm.FindStringSubmatch(text)
 	if m == nil || text == "P" || strings.HasSuffix(text, "T") {
-		return 0, fmt.Errorf("cacheDuration %.40q is no duration", text)
+		return 0, fmt.Errorf("%.40q is no duration", text)
 	}
 	const day = 24 * time.Hour
 	var sum time.Duration

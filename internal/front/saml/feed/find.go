@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/mail"
 	"strings"
 	"sync"
 	"time"
@@ -218,10 +219,20 @@ func (s Service) party(version int64) (rp.Party, error) {
 	if err != nil {
 		return rp.Party{}, err
 	}
-	p := rp.Party{
-		ID: s.ID, Protocol: "saml", Names: map[lang.Tag]string{}, LogoURL: s.Logo, Contact: s.Contact(), Pairwise: true,
-		Release: s.Grant.Release, Consent: s.Grant.Consent, Registration: registration, Source: s.Feed,
-		Version: version, Created: s.Changed, Updated: s.Changed,
+	p := Party(s.Entity)
+	p.Release, p.Consent, p.Registration, p.Source = s.Grant.Release, s.Grant.Consent, registration, s.Feed
+	p.Version, p.Created, p.Updated = version, s.Changed, s.Changed
+	return p, nil
+}
+
+// Party is a service as a relying party, with nothing released yet.
+func Party(s metadata.Entity) rp.Party {
+	p := rp.Party{ID: s.ID, Protocol: "saml", Names: map[lang.Tag]string{}, LogoURL: s.Logo, Pairwise: true}
+	if a, err := mail.ParseAddress(s.Contact()); err == nil && a.Address == s.Contact() {
+		p.Contact = a.Address
+	}
+	if text, err := json.Marshal(s.Service); err == nil {
+		p.Registration = text
 	}
 	if strings.HasPrefix(s.Home, "https://") {
 		p.HomeURL = s.Home
@@ -234,7 +245,7 @@ func (s Service) party(version int64) (rp.Party, error) {
 	if len(p.Names) == 0 {
 		p.Names[lang.EN] = tidy(s.ID)
 	}
-	return p, nil
+	return p
 }
 
 // tidy makes a foreign name one that can be shown in a line.
