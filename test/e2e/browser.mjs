@@ -23,6 +23,7 @@ function trust(dir) {
 }
 
 let counter = 0;
+const homes = new Map();
 
 /** open starts a browser ('chrome' or 'firefox') with a fresh profile. */
 export async function open(kind, prefs = {}) {
@@ -37,10 +38,20 @@ export async function open(kind, prefs = {}) {
     });
   }
   trust(home);
-  return puppeteer.launch({
+  const browser = await puppeteer.launch({
     browser: 'firefox', executablePath: '/usr/bin/firefox-esr', headless: true, userDataDir: home,
-    extraPrefsFirefox: { 'network.dns.localDomains': hosts().join(','), 'intl.accept_languages': 'ja', ...prefs },
+    extraPrefsFirefox: {
+      'browser.download.folderList': 2, 'browser.download.dir': home + '/down', 'browser.download.alwaysOpenPanel': false,
+      'browser.download.always_ask_before_handling_new_types': false, 'browser.helperApps.neverAsk.saveToDisk': 'application/x-pkcs12',
+      'network.dns.localDomains': hosts().join(','), 'intl.accept_languages': 'ja', ...prefs },
   });
+  homes.set(browser, home);
+  return browser;
+}
+
+/** downloads is where a Firefox puts what it saves. */
+export function downloads(browser) {
+  return homes.get(browser) + '/down';
 }
 
 function hosts() {

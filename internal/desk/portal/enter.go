@@ -106,6 +106,9 @@ func (g *guest) proof() (authn.Requirement, error) {
 	var classes authn.Class
 	var weak []authn.Kind
 	for _, a := range g.Factors.Authenticators(g.bindings) {
+		if !g.atHand(a.Kind) {
+			continue
+		}
 		classes |= a.Traits.Class
 		if a.Traits.Class == 0 && !a.Traits.RecoveryOnly {
 			weak = append(weak, a.Kind)
@@ -133,6 +136,14 @@ func (g *guest) proof() (authn.Requirement, error) {
 		return nil
 	})
 	return want, err
+}
+
+// atHand tells whether the person can be asked for a kind here. A certificate stays
+// on one device: whoever adds the next device, or has lost this one, cannot show it.
+// Who has signed in with it can.
+func (g *guest) atHand(kind authn.Kind) bool {
+	return kind != policy.ClientCert ||
+		slices.ContainsFunc(g.Session.Evidence, func(e authn.Evidence) bool { return e.Kind == kind })
 }
 
 // Complete leads back to the page that was asked for.

@@ -102,9 +102,7 @@ function save(id: string, name: string, type: string, content: BlobPart): void {
 
 async function make(): Promise<void> {
   const shape = chosen("form") as Form;
-  show("browser", false);
-  show("plain", false);
-  if (byId("server")) show("server", false);
+  for (const part of ["browser", "lead", "plain", "server"]) if (byId(part)) show(part, false);
   show("failed", false);
   show("making", true);
   byId("making-title").focus();
@@ -179,7 +177,7 @@ if (section && globalThis.crypto?.subtle) {
   form.addEventListener("submit", submit);
   byId("retry").addEventListener("click", () => {
     show("failed", false);
-    show("browser", true);
+    for (const part of ["browser", "lead"]) show(part, true);
     byId("label-browser").focus();
   });
   window.addEventListener("beforeunload", (event) => {
