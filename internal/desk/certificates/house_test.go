@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -22,6 +23,7 @@ import (
 	"seimon/internal/desk/certificates"
 	"seimon/internal/desk/portal"
 	"seimon/internal/directory"
+	"seimon/internal/factor/clientcert"
 	"seimon/internal/factor/password"
 	"seimon/internal/lang"
 	"seimon/internal/login/logintest"
@@ -54,7 +56,7 @@ type house struct {
 
 func open(t *testing.T, change ...func(*certificates.Rooms)) *house {
 	t.Helper()
-	h := &house{House: logintest.New(t, []store.Schema{portal.Schema(), ca.Schema(), certificates.Schema()},
+	h := &house{House: logintest.New(t, []store.Schema{portal.Schema(), certificates.Schema()},
 		[]lang.Source{desk.Words(), portal.Words(), certificates.Words()})}
 	h.must(desk.Templates(h.Site))
 	p, err := portal.New(portal.Rooms{Hall: h.Hall})
@@ -63,8 +65,10 @@ func open(t *testing.T, change ...func(*certificates.Rooms)) *house {
 	h.must(p.Found(t.Context()))
 	h.ca, err = ca.Open(t.Context(), h.DB, ca.Config{
 		Seal: h.Ring, MAC: h.Ring.MAC, Base: "http://pki.example.ac.jp",
-		OnIssue:  func(tx *store.Tx, c ca.Certificate) error { return h.desk.Issued(tx, c) },
-		OnRevoke: func(tx *store.Tx, c ca.Certificate) error { return h.desk.Revoked(tx, c) },
+		OnIssue: func(tx *store.Tx, c ca.Certificate) error {
+			return errors.Join(clientcert.Register(tx, h.Bindings, c), h.desk.Issued(tx, c))
+		},
+		OnRevoke: func(tx *store.Tx, c ca.Certificate) error { return errors.Join(h.cut(tx, c), h.desk.Revoked(tx, c)) },
 		Note: func(tx *store.Tx, event, actor string, c ca.Certificate, facts map[string]string) error {
 			return h.Audit.Append(tx, audit.Event{Type: event, Account: c.Account, Actor: actor, Facts: facts})
 		},
@@ -87,6 +91,21 @@ func open(t *testing.T, change ...func(*certificates.Rooms)) *house {
 	h.must(h.Site.Check())
 	h.Apply(rules)
 	return h
+}
+
+// cut takes a revoked certificate out of use as the house does, and records it.
+func (h *house) cut(tx *store.Tx, c ca.Certificate) error {
+	binding, err := clientcert.Unregister(tx, h.Bindings, c)
+	if err != nil || binding == "" {
+		return err
+	}
+	ended, err := h.Sessions.EndResting(tx, c.Account, binding, "certificate revoked")
+	for _, s := range ended {
+		err = errors.Join(err, h.Audit.Append(tx, audit.Event{
+			Type: "session.ended", Account: c.Account, Actor: "system", Session: s.ID, Facts: map[string]string{"certificate": c.ID, "agent": s.Agent},
+		}))
+	}
+	return err
 }
 
 func (h *house) must(err error) {
