@@ -16,6 +16,7 @@ import (
 	"seimon/internal/card"
 	"seimon/internal/diagnosis"
 	"seimon/internal/directory"
+	"seimon/internal/front/saml"
 	"seimon/internal/front/saml/feed"
 	"seimon/internal/policy"
 	"seimon/internal/rp"
@@ -42,6 +43,7 @@ type program struct {
 	Party      rp.Command        `cmd:"" help:"Services that people sign in to."`
 	Feed       feed.Command      `cmd:"" help:"Metadata that federations publish."`
 	Rules      rp.RulesCommand   `cmd:"" help:"What services of federations receive."`
+	SAML       saml.Command      `cmd:"" name:"saml" help:"The SAML identity provider."`
 	Policy     policy.Command    `cmd:"" help:"Zones and rules."`
 	Card       card.Command      `cmd:"" help:"IC cards: stock, personalise, hand over, unblock, end."`
 	Audit      auditCommand      `cmd:"" help:"The record of what happened."`
@@ -84,7 +86,7 @@ func Run(ctx context.Context, args []string, s Streams, extra ...Extra) int {
 		kong.Name("seimon"), kong.Description("The main gate of a university: single sign-on that explains itself."),
 		kong.Writers(s.Out, s.Err), kong.Exit(func(code int) { left = code }), kong.UsageOnError(),
 		kong.Bind(d), kong.BindTo(d, (*directory.Env)(nil)), kong.BindTo(d, (*rp.Env)(nil)), kong.BindTo(d, (*feed.Env)(nil)), kong.BindTo(d, (*ca.Env)(nil)), kong.BindTo(d, (*policy.Env)(nil)), kong.BindTo(d, (*diagnosis.Env)(nil)), kong.BindTo(d, (*trust.Env)(nil)),
-		kong.BindTo(d, (*card.Env)(nil)),
+		kong.BindTo(d, (*card.Env)(nil)), kong.BindTo(d, (*saml.Env)(nil)),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	}
 	for _, e := range extra {

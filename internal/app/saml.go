@@ -10,6 +10,7 @@ import (
 	"seimon/internal/directory"
 	"seimon/internal/front/saml"
 	"seimon/internal/login"
+	"seimon/internal/store"
 )
 
 // SAMLConfig is what the university decides about SAML.
@@ -88,3 +89,12 @@ func (h *House) samlFront() *saml.Front { return h.Hall.Front(saml.Name).(*saml.
 
 // SAMLMetadata is where the signed metadata of the identity provider is.
 func (h *House) SAMLMetadata() string { return h.samlFront().MetadataURL() }
+
+// SAML is what the commands about the SAML identity provider work with.
+func (d *Desk) SAML() (*store.DB, *saml.Front, error) {
+	h, err := d.House()
+	if err != nil {
+		return nil, nil, err
+	}
+	return h.DB, h.samlFront(), nil
+}

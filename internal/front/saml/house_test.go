@@ -424,3 +424,5 @@ func freshKey(t testing.TB) crypto.Signer {
 	}
 	return k
 }
+
+type langTag = lang.Tag

@@ -1,0 +1,98 @@
+package saml
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"seimon/internal/store"
+)
+
+// ErrKey says that a key cannot take this step.
+var ErrKey = errors.New("saml: there is no key in that state")
+
+// AddKey makes another key of a kind. Where one signs already, the new one is published
+// beside it and waits (KeyNext) until services have read our metadata again; the first
+// of its kind signs at once, for it can only be used by services that register it.
+func (f *Front) AddKey(ctx context.Context, algorithm string) error {
+	k, err := f.generate(algorithm)
+	if err != nil {
+		return err
+	}
+	err = f.DB.Write(ctx, func(tx *store.Tx) error {
+		state := KeyActive
+		err := eachKey(tx, func(have Key, _ []byte) error {
+			switch {
+			case have.Algorithm != algorithm || have.State == KeyRetired:
+			case have.State == KeyNext:
+				return fmt.Errorf("saml: the key %s waits already", have.ID)
+			default:
+				state = KeyNext
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return k.insert(tx, state)
+	})
+	if err != nil {
+		return err
+	}
+	return f.load(ctx)
+}
+
+// Activate lets the waiting key of a kind sign; the one that signed stays published.
+func (f *Front) Activate(ctx context.Context, algorithm string) error {
+	err := f.DB.Write(ctx, func(tx *store.Tx) error {
+		n, err := move(tx, algorithm, KeyActive, KeyFormer, KeyNext)
+		if err != nil || n == 0 {
+			return errors.Join(err, ErrKey)
+		}
+		_, err = move(tx, algorithm, KeyNext, KeyActive, "")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return f.load(ctx)
+}
+
+// Retire takes the former key of a kind out of our metadata.
+func (f *Front) Retire(ctx context.Context, algorithm string) error {
+	err := f.DB.Write(ctx, func(tx *store.Tx) error {
+		n, err := move(tx, algorithm, KeyFormer, KeyRetired, "")
+		if err == nil && n == 0 {
+			err = ErrKey
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return f.load(ctx)
+}
+
+// move takes the keys of a kind from one state to another, provided that there is one
+// in the state waiting (when named).
+func move(tx *store.Tx, algorithm string, from, to, waiting KeyState) (int64, error) {
+	if waiting != "" {
+		var n int64
+		err := tx.QueryRow("SELECT count(*) FROM saml_key WHERE algorithm = $1 AND state = $2", algorithm, string(waiting)).Scan(&n)
+		if err != nil || n == 0 {
+			return 0, err
+		}
+	}
+	return tx.Exec("UPDATE saml_key SET state = $3, changed_at = $4 WHERE algorithm = $1 AND state = $2",
+		algorithm, string(from), string(to), store.Millis(tx.Now))
+}
+
+// Keys lists the signing keys, oldest first.
+func (f *Front) Keys(tx *store.Tx) ([]Key, error) {
+	var out []Key
+	err := eachKey(tx, func(k Key, _ []byte) error {
+		out = append(out, k)
+		return nil
+	})
+	return out, err
+}
