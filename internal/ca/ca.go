@@ -78,6 +78,7 @@ type Authority struct {
 	mu      sync.RWMutex
 	loaded  map[string]*signing // issuers and roots by id
 	arc     string
+	active  string // the issuer that was active when somebody last looked
 	logKey  string // id of the key that signs the heads of the log
 	logSign crypto.Signer
 }

@@ -57,7 +57,7 @@ func newBench(t *testing.T, profile string) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := b.a.compose(b.profile, o, hash, b.issuer, clock.Now())
+	p, err := b.a.compose(checked{o, b.profile, hash}, b.issuer, clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

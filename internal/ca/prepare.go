@@ -47,11 +47,18 @@ func (a *Authority) Prepare(ctx context.Context, o Order) (*Prepared, error) {
 	if err != nil {
 		return nil, authn.NewFault("C9.key", "kind", KeyKind(o.Key), "reason", "kind").Because(err)
 	}
+	id, cached := a.lastActive(), true
 	for range 3 {
-		p, err := a.prepare(ctx, profile, o, hash)
-		if !errors.Is(err, errMoved) {
+		if id == "" {
+			if id, err = a.findActive(ctx); err != nil {
+				return nil, err
+			}
+		}
+		p, err := a.prepare(ctx, checked{o, profile, hash}, id)
+		if stale := cached && errors.Is(err, errDates); !stale && !errors.Is(err, errMoved) {
 			return p, err
 		}
+		id, cached = "", false
 	}
 	return nil, ErrNotReady
 }
@@ -59,34 +66,43 @@ func (a *Authority) Prepare(ctx context.Context, o Order) (*Prepared, error) {
 // errMoved says that another issuer has become active in between.
 var errMoved = errors.New("ca: another issuer has become active")
 
-func (a *Authority) prepare(ctx context.Context, profile Profile, o Order, hash []byte) (*Prepared, error) {
-	var active string
-	var now time.Time
-	err := a.db.Read(ctx, func(tx *store.Tx) (err error) {
-		now = tx.Now
-		active, err = activeIssuer(tx)
+// errDates says that the issuer is not valid now.
+var errDates = errors.New("ca: the issuer is not valid now: is the clock right?")
+
+// lastActive is the issuer that was active when this node last looked. The transaction
+// that stores an intent looks again.
+func (a *Authority) lastActive() string {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.active
+}
+
+func (a *Authority) findActive(ctx context.Context) (id string, err error) {
+	err = a.db.Read(ctx, func(tx *store.Tx) error {
+		id, err = activeIssuer(tx)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
+	a.mu.Lock()
+	a.active = id
+	a.mu.Unlock()
+	return id, err
+}
+
+func (a *Authority) prepare(ctx context.Context, o checked, active string) (*Prepared, error) {
 	s, err := a.signing(ctx, active)
 	if err != nil {
 		return nil, err
 	}
-	p, err := a.compose(profile, o, hash, s, now)
+	p, err := a.compose(o, s, a.db.Now())
 	if err != nil {
 		return nil, err
 	}
-	if err := a.lint(profile, p); err != nil {
+	if err := a.lint(o.profile, p); err != nil {
 		return nil, authn.NewFault("C9.lint").Because(err)
 	}
 	intent := sha256.Sum256(p.trial.RawTBSCertificate)
-	err = a.db.Write(ctx, func(tx *store.Tx) error {
-		if id, err := activeIssuer(tx); err != nil || id != active {
-			return errors.Join(err, errMoved)
-		}
-		if err := a.admit(tx, profile, p.certificate, p.trial.RawSubjectPublicKeyInfo); err != nil {
+	err = a.db.Background(ctx, func(tx *store.Tx) error {
+		if err := a.admit(tx, o.profile, p); err != nil {
 			return err
 		}
 		return p.insert(tx, intent[:])
@@ -97,9 +113,16 @@ func (a *Authority) prepare(ctx context.Context, profile Profile, o Order, hash 
 	return p, nil
 }
 
+// checked is an order that could stand in a certificate.
+type checked struct {
+	Order
+	profile Profile
+	hash    []byte
+}
+
 // compose makes the row and, with the throw-away key, what will be signed.
-func (a *Authority) compose(profile Profile, o Order, hash []byte, s *signing, now time.Time) (*Prepared, error) {
-	serial := newSerial()
+func (a *Authority) compose(o checked, s *signing, now time.Time) (*Prepared, error) {
+	serial, profile := newSerial(), o.profile
 	life := profile.Life()
 	if o.Life > 0 {
 		life = min(life, o.Life)
@@ -110,11 +133,11 @@ func (a *Authority) compose(profile Profile, o Order, hash []byte, s *signing, n
 		ID: authn.NewID("cert"), Issuer: s.id, Serial: SerialText(serial), Profile: profile.Name,
 		Account: o.Holder.Account, Person: o.Holder.Person, Label: o.Label, Device: o.Device, Card: o.Card, Replaces: o.Replaces,
 		Mail: o.Holder.Mail, UPN: o.Holder.UPN, Name: a.commonName(profile, o.Holder, o.Label, now),
-		Shard: 1 + int(serial.Uint64()%uint64(a.cfg.Shards)), State: Intended, KeyHash: hash,
+		Shard: 1 + int(serial.Uint64()%uint64(a.cfg.Shards)), State: Intended, KeyHash: o.hash,
 		NotBefore: later(begin, s.certificate.NotBefore), NotAfter: earlier(begin.Add(life), s.certificate.NotAfter),
 	}
 	if !now.Before(s.certificate.NotAfter) || now.Before(s.certificate.NotBefore) {
-		return nil, fmt.Errorf("ca: issuer %s is not valid at %s: is the clock right?", s.id, now.Format(time.RFC3339))
+		return nil, fmt.Errorf("issuer %s at %s: %w", s.id, now.Format(time.RFC3339), errDates)
 	}
 	t, err := a.template(profile, c, serial)
 	if err != nil {
@@ -143,19 +166,34 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // admit refuses what only the database can tell: keys of others, too many
-// certificates, a predecessor that is not there.
-func (a *Authority) admit(tx *store.Tx, profile Profile, c Certificate, spki []byte) error {
-	// What is prepared now counts as well: two orders at once cannot pass the limit together.
-	var n, taken, own int64
-	err := tx.QueryRow(`SELECT (SELECT COUNT(*) FROM ca_certificate WHERE key_hash = $1 AND account <> $2),
-		(SELECT COUNT(*) FROM ca_key WHERE public = $3),
-		(SELECT COUNT(*) FROM ca_certificate WHERE account = $2 AND profile = $4 AND replaced_by = '' AND not_after > $5
-			AND id <> $6 AND (state = 'active' OR state = 'prepared' AND created_at > $7))`,
-		c.KeyHash, string(c.Account), spki, c.Profile, store.Millis(tx.Now), c.Replaces, store.Millis(tx.Now.Add(-countedFor))).Scan(&taken, &own, &n)
+// certificates, a predecessor that is not there. It runs beside other orders, so each
+// decision hangs on a row that is locked first.
+func (a *Authority) admit(tx *store.Tx, profile Profile, p *Prepared) error {
+	c := p.certificate
+	if _, err := tx.Exec(`INSERT INTO ca_holder (account, orders) VALUES ($1, 1)
+		ON CONFLICT (account) DO UPDATE SET orders = ca_holder.orders + 1`, string(c.Account)); err != nil {
+		return err
+	}
+	var owner string
+	err := tx.QueryRow(`INSERT INTO ca_key_owner (key_hash, account) VALUES ($1, $2)
+		ON CONFLICT (key_hash) DO UPDATE SET account = ca_key_owner.account RETURNING account`, c.KeyHash, string(c.Account)).Scan(&owner)
 	if err != nil {
 		return err
 	}
-	if taken+own > 0 {
+	// What is prepared now counts as well: two orders at once cannot pass the limit together.
+	var n, own int64
+	var active string
+	err = tx.QueryRow(`SELECT COALESCE((SELECT id FROM ca_issuer WHERE state = 'active'), ''), (SELECT COUNT(*) FROM ca_key WHERE public = $1),
+		(SELECT COUNT(*) FROM ca_certificate WHERE account = $2 AND profile = $3 AND replaced_by = '' AND not_after > $4
+			AND id <> $5 AND (state = 'active' OR state = 'prepared' AND created_at > $6))`,
+		p.trial.RawSubjectPublicKeyInfo, string(c.Account), c.Profile, store.Millis(tx.Now), c.Replaces, store.Millis(tx.Now.Add(-countedFor))).Scan(&active, &own, &n)
+	if err != nil {
+		return err
+	}
+	if active != c.Issuer {
+		return errMoved
+	}
+	if owner != string(c.Account) || own > 0 {
 		return authn.NewFault("C9.taken")
 	}
 	if n >= int64(profile.PerAccount) {

@@ -8,12 +8,16 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
+	"seimon/internal/authn"
 	"seimon/internal/ca"
 	"seimon/internal/store"
 )
@@ -209,6 +213,42 @@ func TestTheLimitOfAnAccountHolds(t *testing.T) {
 	stranger.Holder.Account, stranger.Replaces = "acc_2", last.ID
 	if _, err := h.ca.Prepare(t.Context(), stranger); code(err) != "C9.form" {
 		t.Errorf("replacing another's certificate: %v", err)
+	}
+}
+
+// TestOrdersAtOnce: of many accounts that bring one key at once one gets it, and many
+// orders of one account stay within its limit.
+func TestOrdersAtOnce(t *testing.T) {
+	h := founded(t, func(c *ca.Config) { c.Profiles = []byte("[person-device]\nper_account = 5") })
+	nodes := []*ca.Authority{h.ca, h.another(func(c *ca.Config) { c.Profiles = []byte("[person-device]\nper_account = 5") })}
+	key := p256(t).Public()
+	var wait sync.WaitGroup
+	var keys, count atomic.Int64
+	for i := range 16 {
+		wait.Go(func() {
+			o := order(key)
+			o.Holder.Account = authn.AccountID(fmt.Sprint("acc_key_", i))
+			if _, err := nodes[i%2].Prepare(t.Context(), o); err == nil {
+				keys.Add(1)
+			} else if code(err) != "C9.taken" {
+				t.Error(err)
+			}
+		})
+		wait.Go(func() {
+			p, err := nodes[i%2].Prepare(t.Context(), order(p256(t).Public()))
+			if err == nil {
+				_, err = nodes[i%2].Issue(t.Context(), p)
+			}
+			if err == nil {
+				count.Add(1)
+			} else if code(err) != "C9.limit" {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	if keys.Load() != 1 || count.Load() != 5 {
+		t.Errorf("%d accounts have one key, %d certificates where 5 are allowed", keys.Load(), count.Load())
 	}
 }
 
