@@ -24,6 +24,7 @@ import (
 	"seimon/internal/factor/mailcode"
 	"seimon/internal/factor/password"
 	"seimon/internal/factor/totp"
+	"seimon/internal/front/cas"
 	"seimon/internal/front/oidc"
 	"seimon/internal/front/saml"
 	"seimon/internal/front/saml/feed"
@@ -64,6 +65,7 @@ func plugs() []plug {
 		{schema: card.Schema, words: card.Words},
 		{schema: oidc.Schema, words: oidc.Words, templates: oidc.Templates, check: oidc.Check, front: newOIDC},
 		{schema: saml.Schema, words: saml.Words, templates: saml.Templates, check: saml.Check, front: newSAML, found: foundSAML},
+		{schema: cas.Schema, words: cas.Words, templates: cas.Templates, check: cas.Check, front: newCAS},
 		{schema: feed.Schema},
 		{words: desk.Words, join: func(h *House) error { return desk.Templates(h.Site) }},
 		{schema: portal.Schema, words: portal.Words, check: portal.Check, front: newPortal, found: foundPortal},
@@ -97,6 +99,15 @@ func newOIDC(h *House) (login.Front, error) {
 	f := oidc.New(oidc.Rooms{
 		DB: h.DB, Hall: h.Hall, Exit: h.Exit, Parties: h.Parties, People: h.People, Sessions: h.Sessions,
 		Ring: h.Ring, Audit: h.Audit, Words: h.Words, Client: h.options.Client, Log: h.Log,
+	})
+	h.sweeps = append(h.sweeps, f.Sweep)
+	return f, nil
+}
+
+func newCAS(h *House) (login.Front, error) {
+	f := cas.New(cas.Rooms{
+		DB: h.DB, Hall: h.Hall, Exit: h.Exit, Parties: h.Parties, Sessions: h.Sessions, Ring: h.Ring, Audit: h.Audit,
+		Client: h.options.Client, Log: h.Log,
 	})
 	h.sweeps = append(h.sweeps, f.Sweep)
 	return f, nil

@@ -78,7 +78,7 @@ func catalogue() []cause {
 		{"B2", anyone, nil, []string{"contact"}},
 		{"B2.done", anyone, nil, []string{"contact"}},
 		{"B2.browser", anyone, nil, []string{"contact"}},
-		{"B3", operators, nil, []string{"contact"}},
+		{"B3", operators, []fact{{"seconds", span}}, []string{"contact"}},
 		{"B3.fast", operators, []fact{{"seconds", span}}, []string{"contact"}},
 		{"B3.slow", operators, []fact{{"seconds", span}}, []string{"contact"}},
 		{"B3.here", operators, []fact{{"seconds", span}}, []string{"contact"}},

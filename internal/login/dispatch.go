@@ -133,8 +133,7 @@ func (h *Hall) show(w http.ResponseWriter, r *http.Request) error {
 		return end.send(w, r)
 	}
 	if back != "" { // a code does not stay in the address
-		http.Redirect(w, r, h.path(t), http.StatusSeeOther)
-		return nil
+		return h.onward(w, r)
 	}
 	return h.page(w, r, t, s, nil)
 }
@@ -153,8 +152,7 @@ func (h *Hall) answer(w http.ResponseWriter, r *http.Request) error {
 	if state != transaction.Good {
 		// An old page, a double click or a form of another transaction: the answer is
 		// not used, and the person goes on from where the sign-in really stands.
-		http.Redirect(w, r, h.path(t), http.StatusSeeOther)
-		return nil
+		return h.onward(w, r)
 	}
 	switch r.PostForm.Get("act") {
 	case "other":
@@ -181,22 +179,26 @@ func (h *Hall) answer(w http.ResponseWriter, r *http.Request) error {
 	case policy.StepConsent:
 		return h.consent(w, r)
 	default:
-		http.Redirect(w, r, h.path(t), http.StatusSeeOther)
-		return nil
+		return h.onward(w, r)
 	}
+}
+
+// onward shows where the sign-in stands: post, redirect, get.
+func (h *Hall) onward(w http.ResponseWriter, r *http.Request) error {
+	http.Redirect(w, r, "/login/"+r.PathValue("id"), http.StatusSeeOther)
+	return nil
 }
 
 // then changes the transaction and goes on to whatever comes next.
 func (h *Hall) then(w http.ResponseWriter, r *http.Request, change func(*store.Tx, *transaction.Transaction) error) error {
-	t, _, end, err := h.advance(r.Context(), r.PathValue("id"), seen(r), h.once(r.PostForm.Get("pass"), change))
+	_, _, end, err := h.advance(r.Context(), r.PathValue("id"), seen(r), h.once(r.PostForm.Get("pass"), change))
 	if err != nil {
 		return err
 	}
 	if end != nil {
 		return end.send(w, r)
 	}
-	http.Redirect(w, r, h.path(t), http.StatusSeeOther)
-	return nil
+	return h.onward(w, r)
 }
 
 // once lets change act only while the pass still fits: of two answers to the

@@ -28,8 +28,9 @@ const (
 type visit struct {
 	client  web.Client
 	agent   string
-	session string // token
-	browser string // token
+	session string          // token
+	browser string          // token
+	live    session.Session // of a request without a browser
 }
 
 func seen(r *http.Request) visit {
@@ -70,7 +71,7 @@ func (s *sight) mine(t *transaction.Transaction) bool {
 // look reads what a transaction's next step depends on and asks policy for it.
 // Nothing else asks policy.Decide, for people and machines alike.
 func (h *Hall) look(tx *store.Tx, t *transaction.Transaction, v visit) (*sight, error) {
-	s := &sight{visit: v}
+	s := &sight{visit: v, session: v.live}
 	if err := h.place(tx, t, s); err != nil {
 		return nil, err
 	}
@@ -80,7 +81,7 @@ func (h *Hall) look(tx *store.Tx, t *transaction.Transaction, v visit) (*sight, 
 	}
 	s.kase = policy.Case{
 		Known:    t.Typed != "" || t.Subject.Account != "",
-		Evidence: h.evidence(t, s),
+		Evidence: t.Proofs(s.session.Subject.Account, s.session.Evidence),
 		Passive:  t.Ask.Passive,
 		Now:      tx.Now,
 
@@ -172,22 +173,6 @@ func (h *Hall) who(tx *store.Tx, t *transaction.Transaction, s *sight) (err erro
 	return err
 }
 
-// evidence joins what this transaction proved with what the session still proves.
-func (h *Hall) evidence(t *transaction.Transaction, s *sight) []authn.Evidence {
-	out := slices.Clone(t.Evidence)
-	if !s.mine(t) || t.Ask.Force {
-		return out
-	}
-	for _, e := range s.session.Evidence {
-		old := t.Ask.HasMaxAge && t.Created.Sub(e.At) >= max(t.Ask.MaxAge, time.Second)
-		known := slices.ContainsFunc(out, func(o authn.Evidence) bool { return o.Kind == e.Kind })
-		if !old && !known {
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
 // first asks the rules what may come before the password here.
 func (s *sight) first(t *transaction.Transaction) policy.FirstQuestion {
 	return policy.FirstQuestion{Service: t.Ask.Party, Zone: s.zone, Named: s.account.ID != "", Groups: s.account.Groups}
@@ -239,7 +224,7 @@ func (h *Hall) standing(tx *store.Tx, t *transaction.Transaction, s *sight) (err
 	if version, _, _ := s.doc.Agreement(); version != "" {
 		k.Agreement = s.account.AgreedVersion != version
 	}
-	s.attrs = h.asked(t, h.People.Attributes(s.account, s.person))
+	s.attrs = t.Ask.Limit(h.People.Attributes(s.account, s.person))
 	if s.released, err = h.Parties.Release(tx, s.party, t.Subject.Account, s.attrs); err != nil {
 		return err
 	}
@@ -254,20 +239,6 @@ func refreshed(evidence []authn.Evidence, now time.Time) []authn.Evidence {
 	for i := range out {
 		if out[i].Traits.First {
 			out[i].At = now
-		}
-	}
-	return out
-}
-
-// asked keeps the attributes that the service asked for this time.
-func (h *Hall) asked(t *transaction.Transaction, attrs map[string][]string) map[string][]string {
-	if t.Ask.Attributes == nil {
-		return attrs
-	}
-	out := map[string][]string{}
-	for _, name := range t.Ask.Attributes {
-		if v, ok := attrs[name]; ok {
-			out[name] = v
 		}
 	}
 	return out

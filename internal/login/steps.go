@@ -30,8 +30,7 @@ const maxTyped = 320
 func (h *Hall) identify(w http.ResponseWriter, r *http.Request) error {
 	typed := strings.TrimSpace(norm.NFKC.String(r.PostForm.Get("username")))
 	if typed == "" || len(typed) > maxTyped {
-		http.Redirect(w, r, "/login/"+r.PathValue("id"), http.StatusSeeOther)
-		return nil
+		return h.onward(w, r)
 	}
 	return h.then(w, r, func(tx *store.Tx, t *transaction.Transaction) error {
 		t.Typed, t.Subject = typed, authn.Subject{}
@@ -56,8 +55,7 @@ func (h *Hall) prove(w http.ResponseWriter, r *http.Request, t *transaction.Tran
 	f := h.Factors.Of(kind)
 	asked := s.verdict.Step == policy.StepProve || s.verdict.Step == policy.StepIdentify
 	if f == nil || !asked || !slices.Contains(s.verdict.Kinds, kind) {
-		http.Redirect(w, r, h.path(t), http.StatusSeeOther)
-		return nil
+		return h.onward(w, r)
 	}
 	at := h.attempt(t, s, kind, r)
 	try := h.try(t, s, kind)
@@ -200,8 +198,7 @@ func (h *Hall) enroll(w http.ResponseWriter, r *http.Request, t *transaction.Tra
 	e, ok := h.Factors.Of(kind).(factor.Enroller)
 	allowed := slices.Contains(s.verdict.Kinds, kind) || step == policy.StepChange && kind == t.MustChange
 	if !ok || s.verdict.Step != step || !allowed {
-		http.Redirect(w, r, h.path(t), http.StatusSeeOther)
-		return nil
+		return h.onward(w, r)
 	}
 	try := h.try(t, s, kind)
 	if err := h.count(r, try); err != nil {
@@ -245,8 +242,7 @@ func (h *Hall) enroll(w http.ResponseWriter, r *http.Request, t *transaction.Tra
 // agree takes the person's yes to the university's agreement.
 func (h *Hall) agree(w http.ResponseWriter, r *http.Request) error {
 	if r.PostForm.Get("agree") != "1" {
-		http.Redirect(w, r, "/login/"+r.PathValue("id"), http.StatusSeeOther)
-		return nil
+		return h.onward(w, r)
 	}
 	version := r.PostForm.Get("version")
 	return h.then(w, r, func(tx *store.Tx, t *transaction.Transaction) error {

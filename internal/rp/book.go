@@ -60,6 +60,19 @@ func (b *Book) List(tx *store.Tx) ([]Party, error) {
 	return out, err
 }
 
+// Speaking reads the parties of one protocol that the university registered itself, in
+// the order of their ids.
+func (b *Book) Speaking(tx *store.Tx, protocol string) ([]Party, error) {
+	var out []Party
+	rows, err := tx.Query("SELECT "+columns+" FROM rp_party WHERE protocol = $1 ORDER BY id", protocol)
+	err = store.Each(rows, err, func(rows *sql.Rows) error {
+		p, err := scan(rows)
+		out = append(out, p)
+		return err
+	})
+	return out, err
+}
+
 // Put stores a new party or replaces the one with the same id, after all checks.
 // An error of type *Refusal says what is wrong with it; nothing is changed then.
 func (b *Book) Put(tx *store.Tx, p Party) error {

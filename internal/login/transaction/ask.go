@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"slices"
 	"time"
 
 	"seimon/internal/authn"
@@ -30,4 +31,35 @@ type Ask struct {
 	Origins []string
 	// Attributes limits what is released to these names; nil means all that the party is granted.
 	Attributes []string
+}
+
+// Limit keeps the attributes that the service asked for this time.
+func (a *Ask) Limit(attrs map[string][]string) map[string][]string {
+	if a.Attributes == nil {
+		return attrs
+	}
+	out := map[string][]string{}
+	for _, name := range a.Attributes {
+		if v, ok := attrs[name]; ok {
+			out[name] = v
+		}
+	}
+	return out
+}
+
+// Proofs joins what this transaction proved with what was proved earlier in a session
+// of account; a session of somebody else proves nothing here.
+func (t *Transaction) Proofs(account authn.AccountID, earlier []authn.Evidence) []authn.Evidence {
+	out := slices.Clone(t.Evidence)
+	if account == "" || account != t.Subject.Account || t.Ask.Force {
+		return out
+	}
+	for _, e := range earlier {
+		old := t.Ask.HasMaxAge && t.Created.Sub(e.At) >= max(t.Ask.MaxAge, time.Second)
+		known := slices.ContainsFunc(out, func(o authn.Evidence) bool { return o.Kind == e.Kind })
+		if !old && !known {
+			out = append(out, e)
+		}
+	}
+	return out
 }

@@ -1,0 +1,287 @@
+package cas
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"seimon/internal/audit"
+	"seimon/internal/authn"
+	"seimon/internal/diagnosis"
+	"seimon/internal/login"
+	"seimon/internal/rp"
+	"seimon/internal/store"
+	"seimon/internal/web"
+)
+
+// request is a login request while the person signs in.
+type request struct {
+	Party   string
+	Service string
+	Post    bool  // the ticket goes by a form (CAS Protocol 3.0, 2.1.1, method)
+	Renew   bool  // earlier sign-ins do not count
+	Gateway bool  // no page may be shown
+	At      int64 // when it came, Unix seconds
+}
+
+// login takes a service's request (CAS Protocol 3.0, 2.1).
+func (f *Front) login(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	if !q.Has("service") { // 2.1.1: nobody to go to, so to the person's own page
+		http.Redirect(w, r, "/portal", http.StatusSeeOther)
+		return nil
+	}
+	address, err := f.one(q, "service")
+	if err != nil {
+		return err
+	}
+	s, err := f.arriving(r, address)
+	if err != nil {
+		return err
+	}
+	method, err := f.one(q, "method")
+	if err != nil || !slices.Contains([]string{"", "GET", "POST"}, strings.ToUpper(method)) {
+		return errors.Join(err, fault(badRequest, s.ID, "method", method))
+	}
+	req := request{
+		Party: s.ID, Service: address, Post: strings.EqualFold(method, "POST"),
+		Renew: flag(q, "renew"), At: f.DB.Now().Unix(),
+	}
+	req.Gateway = flag(q, "gateway") && !req.Renew // 2.1.1: renew wins
+	sealed, err := json.Marshal(req)
+	if err != nil {
+		return err
+	}
+	web.Note(r, "party", s.ID)
+	return f.Hall.Begin(w, r, login.Ask{
+		Front: Name, Party: s.ID, Request: sealed, Force: req.Renew,
+		Passive: req.Gateway,
+		Origins: login.Origins(address), Lang: strings.Fields(q.Get("locale")),
+	})
+}
+
+// flag reads a parameter that counts as set with any value but "false" (2.1.1).
+func flag(q url.Values, name string) bool { return q.Has(name) && q.Get(name) != "false" }
+
+// one reads a parameter that may come once.
+func (f *Front) one(q url.Values, name string) (string, error) {
+	if len(q[name]) > 1 {
+		return "", fault(badRequest, "", name, "more than one")
+	}
+	return q.Get(name), nil
+}
+
+// arriving finds the service that an address belongs to.
+func (f *Front) arriving(r *http.Request, address string) (s *service, err error) {
+	if u, ok := plain(address); ok && u.Query().Has("ticket") {
+		return nil, fault(badAddress, "", "service", address) // two tickets in one answer could be mixed up
+	}
+	err = f.DB.Read(r.Context(), func(tx *store.Tx) error {
+		s, err = f.at(tx, address)
+		return err
+	})
+	if errors.Is(err, rp.ErrNone) {
+		return nil, fault(noService, "", "service", address)
+	}
+	return s, err
+}
+
+// bringBack turns a form of another site into the same request by GET, with which
+// browsers send the session's cookie.
+func (f *Front) bringBack(path string) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := r.ParseForm(); err != nil {
+			return fault(badRequest, "", "body", "").Because(err)
+		}
+		q := url.Values{}
+		for _, name := range []string{"service", "renew", "gateway", "method", "locale"} {
+			if v, ok := r.PostForm[name]; ok {
+				q[name] = v
+			}
+		}
+		if len(q.Encode()) > maxTarget {
+			return fault(badRequest, "", "size", "")
+		}
+		http.Redirect(w, r, path+"?"+q.Encode(), http.StatusSeeOther)
+		return nil
+	}
+}
+
+// maxTarget is the longest query that we send a browser to, in bytes.
+const maxTarget = 8 << 10
+
+// Complete implements login.Front: a ticket for whoever signed in; no ticket for a
+// gateway request that nobody answered; otherwise a page, since CAS has no words to
+// tell a service no.
+func (f *Front) Complete(tx *store.Tx, o login.Outcome) (login.Respond, error) {
+	var q request
+	if err := json.Unmarshal(o.Request, &q); err != nil {
+		return nil, err
+	}
+	s, err := f.registry.of(o.Party)
+	if err != nil {
+		return nil, err
+	}
+	if no := short(&q, o); no != nil {
+		return f.without(s, &q, o.Support), nil
+	}
+	text, err := f.issue(tx, ticket{
+		kind: kindService, party: s.ID, session: o.Session.ID, visit: o.Visit.ID, content: f.about(s, o, q),
+	}, tx.Now.Add(ticketLife))
+	if err != nil {
+		return nil, err
+	}
+	return func(w http.ResponseWriter, r *http.Request) error { return f.send(w, r, s, q, text) }, nil
+}
+
+// short tells what the outcome lacks. The hall has seen to it; a ticket that falls
+// short is refused here once more.
+func short(q *request, o login.Outcome) *authn.Fault {
+	switch {
+	case o.Fault != nil:
+		return o.Fault
+	case o.Party.ID != q.Party || o.Session.ID == "" || o.Assurance.Level == authn.LevelNone:
+		return authn.NewFault("internal")
+	case q.Renew && o.Assurance.AuthTime.Unix() < q.At: // CAS Protocol 3.0, 2.1.1
+		return authn.NewFault(login.NeedsLogin)
+	}
+	return nil
+}
+
+// about gathers what a ticket says.
+func (f *Front) about(s *service, o login.Outcome, q request) content {
+	c := content{
+		Service: q.Service, Subject: o.Subject, Attributes: maps.Clone(o.Attributes), At: o.Assurance.AuthTime,
+		Renewed: o.Assurance.AuthTime.Unix() >= q.At, ACR: o.Assurance.Level.String(), AMR: o.Assurance.AMR,
+	}
+	if s.User == userSubject {
+		c.User = f.Parties.SubjectFor(s.Party, o.Subject.Account)
+	} else if v := o.Attributes[s.User]; len(v) > 0 {
+		c.User = v[0]
+	}
+	return c
+}
+
+// ticketForm is the data of the page that posts a ticket.
+type ticketForm struct{ Action, Ticket string }
+
+// send gives a ticket to the service (CAS Protocol 3.0, 2.2.4).
+func (f *Front) send(w http.ResponseWriter, r *http.Request, s *service, q request, text string) error {
+	w.Header().Set("Cache-Control", "no-store")
+	if !q.Post {
+		http.Redirect(w, r, withTicket(q.Service, text), http.StatusSeeOther)
+		return nil
+	}
+	return f.site.Render(w, r, web.View{
+		Template: "cas.post", Title: "cas.post.title", Data: ticketForm{q.Service, text},
+		Party: login.Badge(s.Party, web.Lang(r).Tag()), FormAction: login.Origins(q.Service), Focus: true,
+	})
+}
+
+// withTicket adds a ticket to the query that an address may have already.
+func withTicket(address, text string) string {
+	switch {
+	case strings.HasSuffix(address, "?") || strings.HasSuffix(address, "&"):
+		return address + "ticket=" + text
+	case strings.Contains(address, "?"):
+		return address + "&ticket=" + text
+	}
+	return address + "?ticket=" + text
+}
+
+// without answers when there is no sign-in.
+func (f *Front) without(s *service, q *request, support string) login.Respond {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if q.Gateway { // CAS Protocol 3.0, 2.1.1
+			http.Redirect(w, r, q.Service, http.StatusSeeOther)
+			return nil
+		}
+		words := web.Lang(r)
+		t := web.Trouble{
+			Status: http.StatusForbidden, Title: words.T("cas.none.title"), Cause: words.T("cas.none.cause", "service", s.Party.Name(words.Tag())),
+			Next: words.T("cas.none.next"), Support: support, Party: login.Badge(s.Party, words.Tag()),
+			Actions: []web.Action{{Label: words.T("cas.again"), URL: "/cas/login?" + url.Values{"service": {q.Service}}.Encode()}},
+		}
+		if s.HomeURL != "" {
+			t.Actions = append(t.Actions, web.Action{Label: s.Party.Name(words.Tag()), URL: s.HomeURL})
+		}
+		return f.site.Trouble(w, r, t)
+	}
+}
+
+// logout takes a service's wish to sign out (CAS Protocol 3.0, 2.3). Nothing in it
+// proves who asks, so the person is asked; only a registered address is a way back.
+func (f *Front) logout(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	address, err := f.one(q, "service")
+	if err != nil {
+		return err
+	}
+	if address == "" {
+		if address, err = f.one(q, "url"); err != nil { // CAS Protocol 2.0, 2.3.1
+			return err
+		}
+	}
+	var ask login.SignOutAsk
+	if address != "" {
+		s, err := f.arriving(r, address)
+		if err != nil {
+			return err
+		}
+		ask.Party, ask.Return = s.ID, address
+	}
+	return f.Exit.SignOut(w, r, ask)
+}
+
+// The causes why a person cannot even be sent back to the service (R3).
+const (
+	noService  authn.Code = "R3.unknown"
+	badRequest authn.Code = "R3.request"
+	badAddress authn.Code = "R3.redirect"
+)
+
+// fault makes such a cause. sent is what the service sent in that field.
+func fault(code authn.Code, party, field, sent string) *authn.Fault {
+	return authn.NewFault(code, "party", party, "field", field, "sent", shorten(sent))
+}
+
+// shorten keeps foreign text in the audit log small.
+func shorten(text string) string { return text[:min(len(text), 300)] }
+
+// explained puts a cause on record under a support code that the page will show.
+func (f *Front) explained(h web.Handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		err := h(w, r)
+		cause := authn.AsFault(err)
+		if cause == nil || cause.Code.Family() != "R3" {
+			return err
+		}
+		support := diagnosis.NewCode()
+		facts := maps.Clone(cause.Facts)
+		facts["code"], facts["front"] = string(cause.Code), Name
+		party := facts["party"]
+		delete(facts, "party")
+		recorded := f.DB.Write(r.Context(), func(tx *store.Tx) error {
+			return f.Audit.Append(tx, audit.Event{
+				Type: "request.refused", Support: support, Party: party, Address: web.ClientOf(r).Addr.String(), Facts: facts,
+			})
+		})
+		if recorded != nil {
+			f.Log.Error("a refused request is not on record", "error", recorded)
+		}
+		shown := &authn.Fault{Code: cause.Code, Facts: maps.Clone(cause.Facts), Cause: cause.Cause}
+		shown.Facts["support"] = support
+		return shown
+	}
+}
+
+// note puts what happened to a ticket on record.
+func (f *Front) note(tx *store.Tx, t ticket, event string, facts map[string]string) error {
+	return f.Audit.Append(tx, audit.Event{
+		Type: event, Account: t.Subject.Account, Actor: "service:" + t.party, Session: t.session, Party: t.party, Facts: facts,
+	})
+}

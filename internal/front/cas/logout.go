@@ -1,0 +1,112 @@
+package cas
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"seimon/internal/audit"
+	"seimon/internal/authn"
+	"seimon/internal/rp"
+	"seimon/internal/session"
+	"seimon/internal/store"
+)
+
+func newReceipt() string {
+	token, _ := authn.NewToken()
+	return kindReceipt + "-" + token
+}
+
+// SignOut implements login.SignOuter: every ticket of the visit ends, and the service
+// is told of each one that it took, at the address that the person came back to (CAS
+// Protocol 3.0, 2.3.3). An error asks to be called again later; those told are
+// forgotten one by one, so that nobody is told twice for another's sake.
+func (f *Front) SignOut(ctx context.Context, v session.Visit) error {
+	var s *service
+	var tickets []ticket
+	err := f.DB.Write(ctx, func(tx *store.Tx) (err error) {
+		s, tickets = nil, nil
+		if s, err = f.get(tx, v.Party); errors.Is(err, rp.ErrNone) {
+			s = nil
+		} else if err != nil {
+			return err
+		}
+		if _, err = tx.Exec("DELETE FROM cas_ticket WHERE session = $1 AND (used_at = 0 OR kind <> $2)", v.Session, kindService); err != nil {
+			return err
+		}
+		if s == nil || s.Logout != logoutPost {
+			_, err = tx.Exec("DELETE FROM cas_ticket WHERE visit = $1", v.ID)
+			return err
+		}
+		tickets, err = f.taken(tx, v.ID)
+		return err
+	})
+	var faults []error
+	for _, t := range tickets {
+		faults = append(faults, f.tell(ctx, v, t))
+	}
+	return errors.Join(append(faults, err)...)
+}
+
+// taken lists the tickets of a visit that the service has validated.
+func (f *Front) taken(tx *store.Tx, visit string) ([]ticket, error) {
+	var out []ticket
+	rows, err := tx.Query("SELECT hash, sealed FROM cas_ticket WHERE visit = $1 AND used_at > 0 ORDER BY used_at", visit)
+	err = store.Each(rows, err, func(rows *sql.Rows) error {
+		var t ticket
+		var sealed []byte
+		if err := rows.Scan(&t.hash, &sealed); err != nil {
+			return err
+		}
+		out = append(out, t)
+		return f.open(&out[len(out)-1], sealed)
+	})
+	return out, err
+}
+
+// tell posts the end of a session to a service and puts the result on record.
+func (f *Front) tell(ctx context.Context, v session.Visit, t ticket) error {
+	body := url.Values{"logoutRequest": {logoutRequest(t, f.DB.Now())}}.Encode()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.Service, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	status, err := f.carry(r)
+	// Services answer a sign-out with all sorts of pages and redirects; only what says
+	// "later" is tried again.
+	again := err != nil || status >= 500 || status == http.StatusTooManyRequests
+	event, facts := "cas.logout.sent", map[string]string{"status": strconv.Itoa(status)}
+	if again {
+		event = "cas.logout.failed"
+		if err == nil {
+			err = errors.New("the service answered " + strconv.Itoa(status))
+		}
+		facts["error"] = shorten(err.Error())
+	}
+	recorded := f.DB.Write(ctx, func(tx *store.Tx) error {
+		if !again {
+			if _, err := tx.Exec("DELETE FROM cas_ticket WHERE hash = $1", t.hash); err != nil {
+				return err
+			}
+		}
+		return f.Audit.Append(tx, audit.Event{
+			Type: event, Account: v.Account, Actor: "service:" + v.Party, Session: v.Session, Party: v.Party, Facts: facts,
+		})
+	})
+	return errors.Join(err, recorded)
+}
+
+// logoutRequest is the message about one ticket (CAS Protocol 3.0, appendix C).
+func logoutRequest(t ticket, now time.Time) string {
+	return el("samlp:LogoutRequest", "",
+		el("saml:NameID", t.User),
+		el("samlp:SessionIndex", t.Ticket),
+	).with("xmlns:samlp", "urn:oasis:names:tc:SAML:2.0:protocol").with("xmlns:saml", "urn:oasis:names:tc:SAML:2.0:assertion").
+		with("ID", authn.NewID("out")).with("Version", "2.0").with("IssueInstant", now.UTC().Format(time.RFC3339)).String()
+}

@@ -1,0 +1,297 @@
+package cas
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"seimon/internal/login"
+	"seimon/internal/rp"
+	"seimon/internal/store"
+)
+
+// The failures of validation and proxying (CAS Protocol 3.0, 2.5.3 and 2.7.3).
+const (
+	errRequest  = "INVALID_REQUEST"
+	errSpec     = "INVALID_TICKET_SPEC"
+	errNoTicket = "INVALID_TICKET"
+	errService  = "INVALID_SERVICE"
+	errCallback = "INVALID_PROXY_CALLBACK"
+	errNoProxy  = "UNAUTHORIZED_SERVICE_PROXY"
+	errTarget   = "UNAUTHORIZED_SERVICE"
+)
+
+const namespace = "http://www.yale.edu/tp/cas"
+
+// refusal is what a service is told; the text is for those who build it.
+type refusal struct{ code, text string }
+
+func refuse(code, text string) *refusal { return &refusal{code, text} }
+
+// asked is a validation request.
+type asked struct {
+	service, ticket, callback string
+	renew                     bool
+	proxied                   bool // proxy tickets will do
+}
+
+// checked is what a validation found.
+type checked struct {
+	ticket  ticket
+	receipt string // of a proxy-granting ticket that was delivered
+}
+
+// validate answers serviceValidate and proxyValidate (CAS Protocol 3.0, 2.5, 2.6, 2.8).
+func (f *Front) validate(kind string, attributes bool) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		q := r.URL.Query()
+		a := asked{
+			service: q.Get("service"), ticket: q.Get("ticket"), callback: q.Get("pgtUrl"),
+			renew: flag(q, "renew"), proxied: kind == kindProxy,
+		}
+		for _, name := range []string{"service", "ticket", "pgtUrl"} {
+			if len(q[name]) > 1 {
+				return answer(w, failure("cas:authenticationFailure", refuse(errRequest, name+" comes more than once")))
+			}
+		}
+		found, no, err := f.check(r.Context(), a)
+		if err != nil {
+			return err
+		}
+		if no != nil {
+			return answer(w, failure("cas:authenticationFailure", no))
+		}
+		return answer(w, success(found, attributes))
+	}
+}
+
+// check spends a ticket and judges it. A callback is called after the ticket is spent
+// and outside of any transaction.
+func (f *Front) check(ctx context.Context, a asked) (found checked, no *refusal, err error) {
+	if a.service == "" || a.ticket == "" {
+		return found, refuse(errRequest, "service and ticket are needed"), nil
+	}
+	var s *service
+	err = f.DB.Write(ctx, func(tx *store.Tx) error {
+		found, no, s = checked{}, nil, nil
+		t, err := f.spend(tx, a.ticket)
+		if errors.Is(err, errTicket) {
+			no = refuse(errNoTicket, "the ticket is not known, was used before or is over")
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if s, err = f.get(tx, t.party); errors.Is(err, rp.ErrNone) {
+			no = refuse(errService, "the service is not registered any more")
+			return nil
+		} else if err != nil {
+			return err
+		}
+		found.ticket = t
+		if no = s.judge(t, a); no != nil {
+			return f.note(tx, t, "cas.ticket.refused", map[string]string{"code": no.code, "sent": shorten(a.service)})
+		}
+		return nil
+	})
+	if err != nil || no != nil || a.callback == "" {
+		return found, no, err
+	}
+	found.receipt, no, err = f.grantTo(ctx, s, found.ticket, a.callback)
+	return found, no, err
+}
+
+// judge compares a ticket that was just spent with what was asked.
+func (s *service) judge(t ticket, a asked) *refusal {
+	switch {
+	case t.Service != a.service: // the same text, byte for byte
+		return refuse(errService, "the ticket was made for another service address")
+	case t.kind == kindProxy && !a.proxied: // 2.5: only proxyValidate takes these
+		return refuse(errSpec, "a proxy ticket is taken at proxyValidate alone")
+	case a.renew && !t.Renewed: // 2.5.1
+		return refuse(errNoTicket, "the person did not sign in anew for this ticket")
+	case a.callback != "" && !slices.Contains(s.ProxyCallbacks, a.callback):
+		return refuse(errCallback, "pgtUrl is not registered")
+	}
+	return nil
+}
+
+// grantTo makes a proxy-granting ticket and delivers it to the registered callback
+// (CAS Protocol 3.0, 2.5.4). The address was compared with the registration before:
+// nobody can make us call another one, and redirects are not followed.
+func (f *Front) grantTo(ctx context.Context, s *service, t ticket, callback string) (receipt string, no *refusal, err error) {
+	grant := ticket{kind: kindGrant, party: s.ID, session: t.session, visit: t.visit, content: t.content}
+	grant.Proxies = append([]string{callback}, t.Proxies...)
+	receipt = newReceipt()
+	var text string
+	err = f.DB.Write(ctx, func(tx *store.Tx) error {
+		text, err = f.issue(tx, grant, tx.Now.Add(grantLife))
+		return err
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	address := withQuery(callback, url.Values{"pgtId": {text}, "pgtIou": {receipt}})
+	if err := f.call(ctx, address); err != nil {
+		f.Log.Warn("a proxy-granting ticket was not delivered", "party", s.ID, "error", err)
+		return "", refuse(errCallback, "the callback could not be reached or did not answer 200"), nil
+	}
+	return receipt, nil, nil
+}
+
+// callWait bounds how long a callback may take.
+const callWait = 5 * time.Second
+
+func (f *Front) call(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return err
+	}
+	status, err := f.carry(r)
+	if err == nil && status != http.StatusOK {
+		err = errors.New("the service answered " + http.StatusText(status))
+	}
+	return err
+}
+
+// carry sends a request to a service without following redirects.
+func (f *Front) carry(r *http.Request) (status int, err error) {
+	carrier := *f.Client
+	carrier.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	res, err := carrier.Do(r)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err // without the address, which may carry a ticket
+		}
+		return 0, err
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10)) // so that the connection can be used again
+	return res.StatusCode, nil
+}
+
+// proxy gives a proxy ticket for a further service to whoever holds a proxy-granting
+// ticket (CAS Protocol 3.0, 2.7). The further service must have said whom it takes
+// people from, and the hall decides as for a browser of this session.
+func (f *Front) proxy(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	if len(q["pgt"]) != 1 || len(q["targetService"]) != 1 {
+		return answer(w, failure("cas:proxyFailure", refuse(errRequest, "pgt and targetService are needed, once each")))
+	}
+	text, no, err := f.forward(r.Context(), q.Get("pgt"), q.Get("targetService"))
+	if err != nil {
+		return err
+	}
+	if no != nil {
+		return answer(w, failure("cas:proxyFailure", no))
+	}
+	return answer(w, respond(el("cas:proxySuccess", "", el("cas:proxyTicket", text))))
+}
+
+func (f *Front) forward(ctx context.Context, grant, target string) (text string, no *refusal, err error) {
+	err = f.DB.Write(ctx, func(tx *store.Tx) error {
+		text, no = "", nil
+		g, err := f.grant(tx, grant)
+		if errors.Is(err, errTicket) {
+			no = refuse(errNoTicket, "the proxy-granting ticket is not known or is over")
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		s, err := f.at(tx, target)
+		if errors.Is(err, rp.ErrNone) || err == nil && !s.proxiedBy(g.party) {
+			no = refuse(errTarget, "targetService does not take people from this service")
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		o, err := f.Hall.Admit(tx, login.Ask{Front: Name, Party: s.ID, Passive: true}, g.session)
+		if err != nil {
+			return err
+		}
+		if o.Fault != nil {
+			no = refuse(errNoProxy, "the person may not use targetService with what was proved")
+			return nil
+		}
+		t := ticket{kind: kindProxy, party: s.ID, session: g.session, visit: g.visit, content: f.about(s, o, request{Service: target})}
+		t.Renewed, t.Proxies = false, g.Proxies
+		text, err = f.issue(tx, t, tx.Now.Add(ticketLife))
+		return err
+	})
+	return text, no, err
+}
+
+// withQuery adds values to the query that an address may have already.
+func withQuery(address string, values url.Values) string {
+	joint := "?"
+	if u, err := url.Parse(address); err == nil && u.RawQuery != "" {
+		joint = "&"
+	}
+	return address + joint + values.Encode()
+}
+
+// success says who signed in (CAS Protocol 3.0, 2.5.2 and appendix A).
+func success(c checked, attributes bool) *element {
+	t := c.ticket
+	body := el("cas:authenticationSuccess", "", el("cas:user", t.User))
+	if attributes {
+		body.add(told(t))
+	}
+	if c.receipt != "" {
+		body.add(el("cas:proxyGrantingTicket", c.receipt))
+	}
+	if len(t.Proxies) > 0 && t.kind == kindProxy {
+		list := el("cas:proxies", "")
+		for _, p := range t.Proxies {
+			list.add(el("cas:proxy", p))
+		}
+		body.add(list)
+	}
+	return respond(body)
+}
+
+// told lists the attributes (CAS Protocol 3.0, 2.5.7 and appendix B). What was proved
+// is among them: acr and amr are computed from the evidence.
+func told(t ticket) *element {
+	list := el("cas:attributes", "",
+		el("cas:authenticationDate", t.At.UTC().Format(time.RFC3339)),
+		el("cas:longTermAuthenticationRequestTokenUsed", "false"),
+		el("cas:isFromNewLogin", map[bool]string{true: "true", false: "false"}[t.Renewed]),
+		el("cas:acr", t.ACR))
+	for _, m := range t.AMR {
+		list.add(el("cas:amr", m))
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.Attributes)) {
+		for _, v := range t.Attributes[name] {
+			list.add(el("cas:"+elementName(name), v))
+		}
+	}
+	return list
+}
+
+func failure(name string, no *refusal) *element {
+	return respond(el(name, no.text).with("code", no.code))
+}
+
+func respond(body *element) *element {
+	return el("cas:serviceResponse", "", body).with("xmlns:cas", namespace)
+}
+
+// answer writes XML that nobody keeps.
+func answer(w http.ResponseWriter, e *element) error {
+	h := w.Header()
+	h.Set("Content-Type", "application/xml; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	_, err := io.WriteString(w, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+e.String()+"\n")
+	return err
+}
