@@ -41,6 +41,7 @@ func main() {
 		{"zlint", 90 * time.Second, []string{*bin + "/zlint"}, ""},
 		{"pki", 120 * time.Second, []string{*bin + "/pki", "-here", *here + "/pki"}, ""},
 		{"radius", 120 * time.Second, []string{*bin + "/radius", "-here", *here + "/radius"}, ""},
+		{"vpn", 120 * time.Second, []string{*bin + "/vpn"}, ""},
 		{"goidc", 90 * time.Second, []string{*bin + "/goidc"}, ""},
 		{"zitadel", 90 * time.Second, []string{*bin + "/zitadel"}, ""},
 		{"modauth", 90 * time.Second, []string{*bin + "/modauth"}, ""},
