@@ -42,6 +42,7 @@ func main() {
 		{"pki", 120 * time.Second, []string{*bin + "/pki", "-here", *here + "/pki"}, ""},
 		{"radius", 120 * time.Second, []string{*bin + "/radius", "-here", *here + "/radius"}, ""},
 		{"vpn", 120 * time.Second, []string{*bin + "/vpn"}, ""},
+		{"hsm", 120 * time.Second, []string{*bin + "/hsm", "-hsm", *bin + "/seimon-hsm"}, ""},
 		{"goidc", 90 * time.Second, []string{*bin + "/goidc"}, ""},
 		{"zitadel", 90 * time.Second, []string{*bin + "/zitadel"}, ""},
 		{"modauth", 90 * time.Second, []string{*bin + "/modauth"}, ""},
