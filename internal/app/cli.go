@@ -42,6 +42,7 @@ type program struct {
 	User       directory.Command `cmd:"" help:"People and their accounts."`
 	Party      rp.Command        `cmd:"" help:"Services that people sign in to."`
 	Feed       feed.Command      `cmd:"" help:"Metadata that federations publish."`
+	Reveal     rp.RevealCommand  `cmd:"" help:"Who is behind an identifier that a service knows: asked by one person, approved by another."`
 	Rules      rp.RulesCommand   `cmd:"" help:"What services of federations receive."`
 	SAML       saml.Command      `cmd:"" name:"saml" help:"The SAML identity provider."`
 	Policy     policy.Command    `cmd:"" help:"Zones and rules."`
@@ -85,8 +86,9 @@ func Run(ctx context.Context, args []string, s Streams, extra ...Extra) int {
 	options := []kong.Option{
 		kong.Name("seimon"), kong.Description("The main gate of a university: single sign-on that explains itself."),
 		kong.Writers(s.Out, s.Err), kong.Exit(func(code int) { left = code }), kong.UsageOnError(),
-		kong.Bind(d), kong.BindTo(d, (*directory.Env)(nil)), kong.BindTo(d, (*rp.Env)(nil)), kong.BindTo(d, (*feed.Env)(nil)), kong.BindTo(d, (*ca.Env)(nil)), kong.BindTo(d, (*policy.Env)(nil)), kong.BindTo(d, (*diagnosis.Env)(nil)), kong.BindTo(d, (*trust.Env)(nil)),
+		kong.Bind(d), kong.BindTo(d, (*directory.Env)(nil)), kong.BindTo(d, (*rp.Env)(nil)), kong.BindTo(d, (*ca.Env)(nil)), kong.BindTo(d, (*policy.Env)(nil)), kong.BindTo(d, (*diagnosis.Env)(nil)), kong.BindTo(d, (*trust.Env)(nil)),
 		kong.BindTo(d, (*card.Env)(nil)), kong.BindTo(d, (*saml.Env)(nil)),
+		kong.BindTo(d, (*feed.Env)(nil)), kong.BindTo(d, (*rp.RevealEnv)(nil)),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	}
 	for _, e := range extra {
