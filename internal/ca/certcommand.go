@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"seimon/internal/authn"
 	"seimon/internal/store"
 )
 
@@ -203,7 +204,7 @@ func (c *CertIssue) Run(env Env) error {
 	}
 	request, err := ParseRequest(text)
 	if err != nil {
-		return err
+		return plainly(err)
 	}
 	order := Order{Profile: c.Profile, Key: request.PublicKey, Label: c.Label, Replaces: c.Replace, Life: time.Duration(c.Days) * 24 * time.Hour}
 	err = o.DB.Read(env.Context(), func(tx *store.Tx) error {
@@ -218,17 +219,37 @@ func (c *CertIssue) Run(env Env) error {
 		return errors.New("no issuer is active: seimon ca init makes the first one")
 	}
 	if err != nil {
-		return err
+		return plainly(err)
 	}
 	k, err := o.CA.Issue(env.Context(), prepared)
 	if err != nil {
-		return err
+		return plainly(err)
 	}
 	if c.JSON {
 		return printCertificates(env.Out(), o, env.Context(), []Certificate{k})
 	}
 	fmt.Fprint(env.Out(), pemOf(k.DER))
 	return nil
+}
+
+// plainly says what a fault means to somebody at the command line, where the words of
+// the pages are not at hand.
+func plainly(err error) error {
+	f := authn.AsFault(err)
+	if f == nil {
+		return err
+	}
+	what := map[authn.Code]string{
+		"C9.form":  "the request or the order is not acceptable: " + f.Facts["reason"],
+		"C9.key":   fmt.Sprintf("the key (%s) is not acceptable: %s", f.Facts["kind"], f.Facts["reason"]),
+		"C9.taken": "the key belongs to somebody else already: make a new one",
+		"C9.limit": "the account has " + f.Facts["limit"] + " certificates of this profile, which is the limit: revoke one first",
+		"C9.lint":  "what would be signed breaks a rule",
+	}[f.Code]
+	if f.Cause != nil {
+		return fmt.Errorf("%s: %s (%w)", f.Code, what, f.Cause)
+	}
+	return fmt.Errorf("%s: %s", f.Code, what)
 }
 
 // CertRevoke is "seimon cert revoke".

@@ -109,6 +109,9 @@ func TestCommandsLeadFromNothingToARevokedCertificate(t *testing.T) {
 	if block == nil || len(bytes.TrimSpace(rest)) > 0 {
 		t.Fatal("no certificate was printed")
 	}
+	d.files["broken.pem"] = []byte("-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n")
+	d.wrong("cert issue taro --request broken.pem --label laptop", "C9.form: the request")
+	d.wrong("cert issue taro --request r.pem --label "+strings.Repeat("x", 41), "label")
 	d.wrong("cert issue hanako --request r.pem --label laptop", `"hanako"`)
 	d.wrong("cert issue taro --request none.pem --label laptop", "not exist")
 	var list []struct{ ID, Serial, User, State, PEM string }

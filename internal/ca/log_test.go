@@ -3,6 +3,7 @@ package ca_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -193,4 +194,35 @@ func TestNodesExtendTheLogTogether(t *testing.T) {
 	if r := h.verify(nil); !r.Sound() || r.Entries != 20 {
 		t.Errorf("%+v", r)
 	}
+}
+
+// FuzzProof: a proof comes from anywhere. None may pass that the log's key did not sign.
+func FuzzProof(f *testing.F) {
+	h := founded(f)
+	h.issue(order(p256(f).Public()))
+	h.issue(order(p256(f).Public()))
+	h.sequence()
+	key, err := h.ca.LogKey(f.Context())
+	if err != nil {
+		f.Fatal(err)
+	}
+	entries := map[string]bool{}
+	for _, c := range h.rows() {
+		p := h.proof(c.ID)
+		text, err := json.Marshal(p)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+		entries[fmt.Sprint(p.Leaf, p.Millis, p.Certificate)] = true
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var p ca.LogProof
+		if json.Unmarshal(text, &p) != nil || p.Check(key) != nil {
+			return
+		}
+		if !entries[fmt.Sprint(p.Leaf, p.Millis, p.Certificate)] {
+			t.Errorf("a proof of what is not in the log passes: %s", text)
+		}
+	})
 }
