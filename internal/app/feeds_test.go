@@ -62,14 +62,24 @@ func (s *site) feed(until time.Time) {
 	}
 }
 
+// read reads the configuration.
+func (s *site) read() *Config {
+	s.t.Helper()
+	c, err := LoadConfig(s.config)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
 func TestTheDoctorWarnsBeforeAFeedDies(t *testing.T) {
 	s := install(t)
 	s.feed(time.Now().Add(50 * time.Hour))
-	out, _, _ := s.run("doctor")
+	_, out, _ := s.run("doctor")
 	if strings.Contains(out, "[feed.") {
 		t.Error("a fresh feed that is valid for two days only is no alarm yet:", out)
 	}
-	h, err := Open(t.Context(), s.load(), Options{})
+	h, err := Open(t.Context(), s.read(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +113,7 @@ func TestWhoIsBehindAnIdentifier(t *testing.T) {
 	}
 	s.must("party", "add", "library", "--name", "ja=図書館", "--pairwise", "--with", "redirect_uris=https://library.example.ac.jp/callback")
 	s.feed(time.Now().Add(5 * 24 * time.Hour))
-	h, err := Open(t.Context(), s.load(), Options{})
+	h, err := Open(t.Context(), s.read(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
