@@ -55,6 +55,9 @@ func (t *Town) found(ctx context.Context) error {
 	if _, err := h.CA.Found(ctx, plan); err != nil && !errors.Is(err, ca.ErrFounded) {
 		return fmt.Errorf("demo: certificates: %w", err)
 	}
+	if err := t.federate(ctx); err != nil {
+		return fmt.Errorf("demo: federation: %w", err)
+	}
 	return t.write(ctx)
 }
 
