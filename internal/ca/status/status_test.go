@@ -84,12 +84,18 @@ func (h *house) write(fn func(*store.Tx) error) {
 	}
 }
 
-func (h *house) issue() ca.Certificate {
-	h.t.Helper()
+func testKey(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		h.t.Fatal(err)
+		t.Fatal(err)
 	}
+	return key
+}
+
+func (h *house) issue() ca.Certificate {
+	h.t.Helper()
+	key := testKey(h.t)
 	name := strings.ToLower(rand.Text())
 	p, err := h.ca.Prepare(h.t.Context(), ca.Order{Profile: ca.PersonDevice, Key: key.Public(), Label: "laptop", Holder: ca.Holder{
 		Account: authn.AccountID("acc_" + name), Person: authn.PersonID("per_" + name), Name: "Kokuritsu Taro", Mail: name + "@example.ac.jp", UPN: name + "@example.ac.jp",
@@ -376,7 +382,7 @@ func TestOCSPTellsGoodRevokedAndUnknown(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	never := h.issue()
-	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key := testKey(t)
 	template := never.Parsed()
 	template.SerialNumber = big.NewInt(4711)
 	signer, err := h.ca.Sign(t.Context(), h.issuer.ID)
