@@ -6,7 +6,7 @@ package diagnosis
 // that is only there once something else was proved.
 func certificates() []cause {
 	return []cause{
-		{"C1", anyone, []fact{{"right", text}, {"right_tail", text}}, []string{"certificates", "certificate", "contact"}},
+		{"C1", anyone, []fact{{"right", text}, {"right_tail", text}}, []string{"certificate", "locked", "contact"}},
 		{"C1.late", anyone, nil, []string{"certificates", "certificate", "contact"}},
 		{"C2", anyone, []fact{{"name", text}, {"tail", text}, {"right", text}, {"right_tail", text}}, []string{"certificates", "certificate", "contact"}},
 		{"C2.own", anyone, []fact{{"name", text}, {"tail", text}, {"right", text}, {"right_tail", text}}, []string{"certificates", "certificate", "contact"}},

@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { createRequire } from 'node:module';
+import https from 'node:https';
 
 const require = createRequire(new URL('../../e2e/package.json', import.meta.url));
 const { default: puppeteer } = await import(require.resolve('puppeteer-core').replace(/lib\/cjs\/.*$/, 'lib/esm/puppeteer/puppeteer-core.js'));
@@ -63,7 +64,13 @@ export function titles() {
 
 /** answer waits for a dialog that was not there before and presses keys in it. */
 export async function answer(kind, keys, { not = [], text = '' } = {}) {
-  const w = await until(`the dialog ${kind} (there are: ${titles().join(' | ')})`, () => windows(kind).find((x) => !not.includes(x)), 20000);
+  let w;
+  try {
+    w = await until(`the dialog ${kind}`, () => windows(kind).find((x) => !not.includes(x)), 20000);
+  } catch (e) {
+    tool('import', '-window', 'root', `${shots}/no-dialog.png`);
+    throw new Error(`${e.message}; windows: ${titles().join(' | ')}`);
+  }
   xdo('windowactivate', '--sync', w);
   await sleep(300);
   if (text) xdo('type', '--delay', '20', text);
@@ -122,4 +129,83 @@ export async function text(page) {
 export async function goes(page, selector) {
   await page.waitForSelector(selector, { visible: true, timeout: 10000 });
   await page.evaluate((s) => { document.querySelector(s).click(); }, selector);
+}
+
+/** toChooser goes on campus to the sign-in and presses the button that asks for a certificate. */
+export async function toChooser(page) {
+  await page.goto(demo.sso + '/demo/network/campus', { waitUntil: 'load' });
+  await page.goto(demo.sso + '/portal?lang=en', { waitUntil: 'load' });
+  await page.goto(page.url().replace(/\?.*/, '') + '?way=clientcert', { waitUntil: 'load' });
+  await goes(page, 'a.button.primary');
+}
+
+/** cancelPIN closes the PIN dialog, as often as the browser opens it again. */
+export async function cancelPIN() {
+  await answer('pin', ['Escape']);
+  for (let quiet = 0; quiet < 15; await sleep(100)) {
+    if (!windows('pin').length) quiet++;
+    else {
+      quiet = 0;
+      await answer('pin', ['Escape']);
+    }
+  }
+}
+
+/** choose presses keys in the browser's list of certificates, which is part of its window. */
+export async function choose(page, keys = []) {
+  await until('the PIN dialog to close', () => windows('pin').length === 0);
+  const before = page.url();
+  for (let n = 0; n < 6; n++) {
+    await sleep(1500);
+    if (page.url() !== before || (await settled(page))) return;
+    for (const k of [...keys, 'Return']) xdo('key', k);
+  }
+}
+
+/** settled tells whether the page answers, which it does not while a list of certificates is open. */
+async function settled(page) {
+  return Promise.race([page.evaluate(() => document.readyState === 'complete' && !document.querySelector('a.button.primary[href^="/certificate/"]')).catch(() => false), sleep(500).then(() => false)]);
+}
+
+/** finish waits until the page is where, or says what, a test wants. */
+export async function finish(page, test, patience = 20000) {
+  try {
+    await until('the page', async () => {
+      try {
+        return await test(page.url());
+      } catch {
+        return false; // the page is on its way
+      }
+    }, patience);
+  } catch (e) {
+    await shoot(page, 'in-vain', true);
+    throw new Error(`${e.message} at ${page.url()}; windows: ${titles().join(' | ')}`);
+  }
+}
+
+/** ask sends a request to the demo's own pages, without a browser. */
+function ask(method, path) {
+  const home = new URL(demo.home);
+  return new Promise((done, failed) => {
+    const r = https.request({
+      host: '127.0.0.1', port: home.port, servername: home.hostname, ca: readFileSync(demo.ca_file), method, path, headers: { host: home.host }, agent: false,
+    }, (answer) => {
+      answer.resume();
+      answer.on('end', () => (answer.statusCode < 400 ? done() : failed(new Error(`${method} ${path}: ${answer.statusCode}`))));
+    });
+    r.on('error', failed);
+    r.end();
+  });
+}
+
+/** move puts somebody's card into the reader or takes it out, and waits until OpenSC sees it. */
+export async function move(user, where, cards) {
+  await ask('POST', `/people/${user}/card/${where}`);
+  if (cards !== undefined) await until(`OpenSC to see ${cards} cards`, () => tool('pkcs11-tool', '-L').split('piv_II').length - 1 === cards);
+}
+
+/** shoot keeps a picture of the page, or of the whole screen. */
+export async function shoot(page, name, screen = false) {
+  if (screen) tool('import', '-window', 'root', `${shots}/${name}.png`);
+  else await page.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
 }
