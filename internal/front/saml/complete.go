@@ -116,7 +116,22 @@ func (f *Front) about(tx *store.Tx, s *service, q *request, o login.Outcome) (*a
 	if q.Subject != "" && !mine(q.Subject, a.Name, who, account) {
 		return nil, refuse(statusResponder, statusPrincipal, "somebody else is signed in"), nil
 	}
-	return a, nil, f.fill(tx, s, a, who, o)
+	if err := f.fill(tx, s, a, who, o); err != nil {
+		return nil, nil, err
+	}
+	return a, nil, f.remember(tx, a, o)
+}
+
+// remember keeps with the visit by which name the service knows it, for its end.
+func (f *Front) remember(tx *store.Tx, a *answer, o login.Outcome) error {
+	detail, err := json.Marshal(known{a.Name})
+	if err != nil {
+		return err
+	}
+	v := o.Visit
+	v.Detail = detail
+	_, err = f.Sessions.Visit(tx, v)
+	return err
 }
 
 // mine tells whether the name that the service expects is that of who signed in.

@@ -69,6 +69,8 @@ func (f *Front) describe() ([]byte, error) {
 		w.Start("md:KeyDescriptor", "use", "signing").Start("ds:KeyInfo").Start("ds:X509Data")
 		w.Leaf("ds:X509Certificate", base64.StdEncoding.EncodeToString(der)).End().End().End()
 	}
+	w.Leaf("md:SingleLogoutService", "", "Binding", metadata.Redirect, "Location", f.site.URL(pathLogout))
+	w.Leaf("md:SingleLogoutService", "", "Binding", metadata.POST, "Location", f.site.URL(pathLogout))
 	for _, format := range []string{metadata.Transient, metadata.Persistent, metadata.Email} {
 		w.Leaf("md:NameIDFormat", format)
 	}

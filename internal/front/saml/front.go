@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -59,6 +60,9 @@ type Rooms struct {
 	Sessions *session.Keeper
 	Ring     Sealer
 	Audit    *audit.Log
+	// Client carries sign-outs to services. It should have a time-out; redirects are
+	// never followed.
+	Client   *http.Client
 	Log      *slog.Logger
 	Settings Settings
 	// Feeds is asked about services that are not known yet, or nil.
@@ -112,6 +116,9 @@ func New(r Rooms) *Front {
 	if r.Log == nil {
 		r.Log = slog.New(slog.DiscardHandler)
 	}
+	if r.Client == nil {
+		r.Client = &http.Client{Timeout: 10 * time.Second}
+	}
 	return &Front{Rooms: r}
 }
 
@@ -133,6 +140,9 @@ const (
 	pathSSO      = "/saml/sso"
 	pathGo       = "/saml/go"
 	pathStart    = "/saml/start"
+	pathLogout   = "/saml/slo"
+	pathLeave    = "/saml/slo/go"
+	pathNext     = "/saml/slo/next"
 )
 
 // former lists paths under which services know a Shibboleth provider that this one
@@ -142,6 +152,8 @@ func former() map[string]string {
 		"/idp/profile/SAML2/Redirect/SSO":    "GET",
 		"/idp/profile/SAML2/POST/SSO":        "POST",
 		"/idp/profile/SAML2/Unsolicited/SSO": "START",
+		"/idp/profile/SAML2/Redirect/SLO":    "GETOUT",
+		"/idp/profile/SAML2/POST/SLO":        "POSTOUT",
 		"/idp/shibboleth":                    "METADATA",
 	}
 }
@@ -154,8 +166,16 @@ func (f *Front) Mount(site *web.Site) {
 	site.Door("POST "+pathSSO, f.explained(f.byPost))
 	site.Door("GET "+pathGo, f.explained(f.resume))
 	site.Door("GET "+pathStart, f.explained(f.start))
+	site.Door("GET "+pathLogout, f.explained(f.logoutByRedirect))
+	site.Door("POST "+pathLogout, f.explained(f.logoutByPost))
+	site.Door("GET "+pathLeave, f.explained(f.resumeLogout))
+	site.Door("GET "+pathNext, f.explained(f.goOn))
 	for path, what := range former() {
 		switch what {
+		case "GETOUT":
+			site.Door("GET "+path, f.explained(f.logoutByRedirect))
+		case "POSTOUT":
+			site.Door("POST "+path, f.explained(f.logoutByPost))
 		case "GET":
 			site.Door("GET "+path, f.explained(f.byRedirect))
 		case "POST":
@@ -179,13 +199,17 @@ func (f *Front) EntityID() string {
 // MetadataURL is where the signed metadata is.
 func (f *Front) MetadataURL() string { return f.site.URL(pathMetadata) }
 
-// ours tells whether an address is one of our endpoints for sign-in.
-func (f *Front) ours(address string) bool {
-	if address == f.site.URL(pathSSO) {
+// ours tells whether an address is one of our endpoints: for sign-in, or for sign-out.
+func (f *Front) ours(address string, out bool) bool {
+	own, kinds := pathSSO, []string{"GET", "POST"}
+	if out {
+		own, kinds = pathLogout, []string{"GETOUT", "POSTOUT"}
+	}
+	if address == f.site.URL(own) {
 		return true
 	}
 	for path, what := range former() {
-		if (what == "GET" || what == "POST") && address == f.site.URL(path) {
+		if slices.Contains(kinds, what) && address == f.site.URL(path) {
 			return true
 		}
 	}
@@ -194,7 +218,10 @@ func (f *Front) ours(address string) bool {
 
 // Sweep forgets what is over.
 func (f *Front) Sweep(tx *store.Tx) error {
-	_, err := tx.Exec("DELETE FROM saml_answered WHERE until < $1", store.Millis(tx.Now))
+	if _, err := tx.Exec("DELETE FROM saml_answered WHERE until < $1", store.Millis(tx.Now)); err != nil {
+		return err
+	}
+	_, err := tx.Exec("DELETE FROM saml_logout WHERE until < $1", store.Millis(tx.Now))
 	return err
 }
 

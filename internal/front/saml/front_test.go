@@ -6,6 +6,7 @@ import (
 
 	"seimon/internal/authn"
 	"seimon/internal/front/fronttest"
+	"seimon/internal/front/saml"
 	"seimon/internal/front/saml/metadata"
 	"seimon/internal/rp"
 	"seimon/internal/web/webtest"
@@ -14,10 +15,20 @@ import (
 func TestFrontKeepsThePromisesOfEveryFront(t *testing.T) {
 	fronttest.Run(t, func(t *testing.T) fronttest.Harness {
 		g := openEmpty(t)
+		told := g.hearSOAP()
 		return fronttest.Harness{
 			House: g.House,
+			Told: func(id string) int {
+				if _, err := g.Jobs.RunDue(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				return told[id]
+			},
 			Register: func(id string, change func(*rp.Party)) {
-				g.service(id, nil, func(p *rp.Party) {
+				soap := func(r *saml.Registration) {
+					r.Logout = []metadata.Endpoint{{Binding: metadata.SOAP, Location: "https://" + id + ".example.org/soap"}}
+				}
+				g.service(id, soap, func(p *rp.Party) {
 					p.Release = []rp.Release{{Attribute: "mail"}}
 					change(p)
 				})

@@ -141,9 +141,10 @@ func (f *Front) verified(r *http.Request, m *message, local string) (*service, *
 		return nil, nil, fault(badSignature, s.ID, "Issuer", n.First(metadata.SAML, "Issuer").Text())
 	}
 	// SAML Bindings 2.0, 3.4.5.2 and 3.5.5.2: a signed message names where it was sent to.
-	if d := n.Attr("Destination"); d != "" && !f.ours(d) || d == "" && signed {
+	out := local != "AuthnRequest"
+	if d := n.Attr("Destination"); d != "" && !f.ours(d, out) || d == "" && signed {
 		no := fault(badRequest, s.ID, "Destination", d)
-		no.Facts["registered"] = f.site.URL(pathSSO)
+		no.Facts["registered"] = f.site.URL(map[bool]string{false: pathSSO, true: pathLogout}[out])
 		return nil, nil, no
 	}
 	return s, n, fresh(s.ID, n.Attr("IssueInstant"), f.DB.Now())

@@ -43,8 +43,17 @@ type Rooms struct {
 	Hall     *login.Hall
 }
 
+// Farewell leads the browser on to services that can be told of the end of a session
+// there alone.
+type Farewell interface {
+	// Farewell is asked in the transaction that ends the session, before the end. It
+	// gives the path to go on with, or an empty one; back is where to go in the end.
+	Farewell(tx *store.Tx, session, back string) (path string, err error)
+}
+
 // Exit ends sessions at the wish of people and services.
 type Exit struct {
+	farewell Farewell
 	db       *store.DB
 	site     *web.Site
 	sessions *session.Keeper
@@ -68,6 +77,9 @@ func New(r Rooms) (*Exit, error) {
 	x.site.Page("POST /signout", x.doSignOut)
 	return x, nil
 }
+
+// Lead names who leads the browser on after a sign-out. Call it before serving.
+func (x *Exit) Lead(f Farewell) { x.farewell = f }
 
 // SignOut ends the session at once when the service named it, and otherwise asks
 // the person, so that no foreign page can sign somebody out unasked.
@@ -181,9 +193,15 @@ func (x *Exit) doSignOut(w http.ResponseWriter, r *http.Request) error {
 
 func (x *Exit) endSession(w http.ResponseWriter, r *http.Request, a login.SignOutAsk, current session.Session) error {
 	var visited []string
+	on := ""
 	err := x.db.Write(r.Context(), func(tx *store.Tx) (err error) {
 		if visited, err = x.visited(tx, r, current.ID); err != nil {
 			return err
+		}
+		if x.farewell != nil {
+			if on, err = x.farewell.Farewell(tx, current.ID, a.Return); err != nil {
+				return err
+			}
 		}
 		err = x.audit.Append(tx, audit.Event{
 			Type: "session.ended", Account: current.Subject.Account, Actor: string(current.Subject.Account),
@@ -198,6 +216,10 @@ func (x *Exit) endSession(w http.ResponseWriter, r *http.Request, a login.SignOu
 		return err
 	}
 	web.ClearCookie(w, login.SessionCookie)
+	if on != "" {
+		http.Redirect(w, r, on, http.StatusSeeOther)
+		return nil
+	}
 	return x.signedOut(w, r, a, visited)
 }
 

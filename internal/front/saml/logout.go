@@ -1,0 +1,252 @@
+package saml
+
+import (
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"seimon/internal/audit"
+	"seimon/internal/front/saml/metadata"
+	"seimon/internal/front/saml/xmldoc"
+	"seimon/internal/front/saml/xmlsig"
+	"seimon/internal/login"
+	"seimon/internal/rp"
+	"seimon/internal/session"
+	"seimon/internal/store"
+	"seimon/internal/web"
+)
+
+// leaving is a LogoutRequest that was found sound (SAML Core 2.0, 3.7.1).
+type leaving struct {
+	Party   string   `json:"party"`
+	ID      string   `json:"id"`
+	Relay   string   `json:"relay,omitempty"`
+	Name    string   `json:"name"`
+	Indexes []string `json:"indexes,omitempty"`
+	At      int64    `json:"at"`
+}
+
+// logoutByRedirect takes what comes to the logout endpoint by Redirect.
+func (f *Front) logoutByRedirect(w http.ResponseWriter, r *http.Request) error {
+	if r.URL.Query().Has("SAMLResponse") {
+		m, err := redirected(r.URL.RawQuery, "SAMLResponse")
+		if err != nil {
+			return err
+		}
+		return f.left(w, r, m)
+	}
+	m, err := redirected(r.URL.RawQuery, "SAMLRequest")
+	if err != nil {
+		return err
+	}
+	q, err := f.acceptLogout(r, m)
+	if err != nil {
+		return err
+	}
+	return f.leave(w, r, q)
+}
+
+// logoutByPost takes what comes by POST. A request goes on by GET, sealed, so that the
+// person's session is seen.
+func (f *Front) logoutByPost(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err == nil && r.PostForm.Has("SAMLResponse") {
+		m, err := posted(r, "SAMLResponse")
+		if err != nil {
+			return err
+		}
+		return f.left(w, r, m)
+	}
+	m, err := posted(r, "SAMLRequest")
+	if err != nil {
+		return err
+	}
+	q, err := f.acceptLogout(r, m)
+	if err != nil {
+		return err
+	}
+	plain, err := json.Marshal(q)
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, pathLeave+"?r="+base64.RawURLEncoding.EncodeToString(f.Ring.Seal(pathLeave, plain)), http.StatusSeeOther)
+	return nil
+}
+
+// resumeLogout goes on with a request that came by POST.
+func (f *Front) resumeLogout(w http.ResponseWriter, r *http.Request) error {
+	sealed, err := base64.RawURLEncoding.DecodeString(r.URL.Query().Get("r"))
+	var plain []byte
+	if err == nil {
+		plain, err = f.Ring.Unseal(pathLeave, sealed)
+	}
+	if err != nil {
+		return fault(badLogout, "", "r", "").Because(err)
+	}
+	var q leaving
+	if err := json.Unmarshal(plain, &q); err != nil {
+		return err
+	}
+	if f.DB.Now().Unix()-q.At > int64(requestLife.Seconds()) {
+		return fault(badLogout, q.Party, "IssueInstant", "")
+	}
+	return f.leave(w, r, &q)
+}
+
+// acceptLogout verifies a LogoutRequest. It must be signed (SAML Profiles 2.0, 4.4.4.1).
+func (f *Front) acceptLogout(r *http.Request, m *message) (*leaving, error) {
+	signed := m.query != "" || xmlsig.Signed(m.root)
+	s, n, err := f.verified(r, m, "LogoutRequest")
+	if err != nil {
+		return nil, err
+	}
+	if !signed {
+		return nil, fault(badLogout, s.ID, "Signature", "missing")
+	}
+	if until := n.Attr("NotOnOrAfter"); until != "" {
+		if t, err := time.Parse(time.RFC3339, until); err != nil || !f.DB.Now().Before(t.Add(skew)) {
+			return nil, fault(badLogout, s.ID, "NotOnOrAfter", until)
+		}
+	}
+	q := &leaving{Party: s.ID, ID: n.Attr("ID"), Relay: m.relay, Name: n.First(metadata.SAML, "NameID").Text(), At: f.DB.Now().Unix()}
+	for _, i := range n.All(metadata.SAMLP, "SessionIndex") {
+		q.Indexes = append(q.Indexes, i.Text())
+	}
+	if q.ID == "" || len(q.ID) > 256 || q.Name == "" || len(q.Indexes) > 100 {
+		return nil, fault(badLogout, s.ID, "NameID", q.Name)
+	}
+	return q, nil
+}
+
+// known is what a visit remembers of the assertion that it began with.
+type known struct {
+	Name nameID `json:"name"`
+}
+
+// meant tells whether a request is about a visit: by its index when it names any, and
+// by the name in any case.
+func (q *leaving) meant(v session.Visit) bool {
+	var k known
+	if v.Front != Name || v.Party != q.Party || json.Unmarshal(v.Detail, &k) != nil {
+		return false
+	}
+	return subtle.ConstantTimeCompare([]byte(k.Name.Value), []byte(q.Name)) == 1 && (len(q.Indexes) == 0 || slices.Contains(q.Indexes, v.ID))
+}
+
+// leave ends the browser's session at the wish of a service, and begins to tell the
+// others (SAML Profiles 2.0, 4.4.3).
+func (f *Front) leave(w http.ResponseWriter, r *http.Request, q *leaving) error {
+	g := &farewell{ID: newID(), Asker: q.Party, Request: q.ID, Relay: q.Relay}
+	current, err := f.Hall.Current(r)
+	switch {
+	case errors.Is(err, session.ErrNone): // it is over already
+		return f.finish(w, r, g)
+	case err != nil:
+		return err
+	}
+	found := false
+	err = f.DB.Write(r.Context(), func(tx *store.Tx) error {
+		found, g.Pending = false, nil
+		visits, err := f.Sessions.Visits(tx, current.ID)
+		if err != nil {
+			return err
+		}
+		if found = slices.ContainsFunc(visits, q.meant); !found {
+			return nil
+		}
+		if g.Pending, err = f.waiting(tx, visits, q.Party); err != nil {
+			return err
+		}
+		err = f.Audit.Append(tx, audit.Event{
+			Type: "session.ended", Account: current.Subject.Account, Actor: "service:" + q.Party, Session: current.ID, Party: q.Party,
+			Address: web.ClientOf(r).Addr.String(), Facts: map[string]string{"why": "signout"},
+		})
+		if err != nil {
+			return err
+		}
+		if err := g.store(tx); err != nil {
+			return err
+		}
+		return f.Sessions.End(tx, current.ID, whyAsked+q.Party)
+	})
+	if err != nil {
+		return err
+	}
+	if !found {
+		g.Refused = true // somebody else is signed in here
+		return f.finish(w, r, g)
+	}
+	web.ClearCookie(w, login.SessionCookie)
+	return f.next(w, r, g)
+}
+
+// whyAsked begins the reason of sessions that a service ended; it needs no telling.
+const whyAsked = "saml:"
+
+// Farewell implements signout.Farewell: it gives the address of the page that leads the
+// browser to services that can be told there alone; empty when there are none.
+func (f *Front) Farewell(tx *store.Tx, sid, back string) (string, error) {
+	visits, err := f.Sessions.Visits(tx, sid)
+	if err != nil {
+		return "", err
+	}
+	g := &farewell{ID: newID(), Back: back}
+	if g.Pending, err = f.waiting(tx, visits, ""); err != nil || len(g.Pending) == 0 {
+		return "", err
+	}
+	return pathNext + "?id=" + g.ID, g.store(tx)
+}
+
+// waiting lists the services of visits that must be told by the browser; those that
+// take SOAP are told without it.
+func (f *Front) waiting(tx *store.Tx, visits []session.Visit, but string) ([]stop, error) {
+	var out []stop
+	for _, v := range visits {
+		var k known
+		if v.Front != Name || v.Party == but || json.Unmarshal(v.Detail, &k) != nil {
+			continue
+		}
+		p, err := f.Parties.Get(tx, v.Party)
+		if errors.Is(err, rp.ErrNone) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		s, err := f.services.of(p)
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := s.logout(metadata.SOAP); ok {
+			continue
+		}
+		out = append(out, stop{Party: v.Party, Name: k.Name, Index: v.ID})
+	}
+	return out, nil
+}
+
+// logout finds an endpoint of the service for one of the bindings, in their order.
+func (s *service) logout(bindings ...string) (metadata.Endpoint, bool) {
+	for _, b := range bindings {
+		if i := slices.IndexFunc(s.Logout, func(e metadata.Endpoint) bool { return e.Binding == b }); i >= 0 {
+			return s.Logout[i], true
+		}
+	}
+	return metadata.Endpoint{}, false
+}
+
+// logoutRequest writes what tells a service that a session is over, without signature.
+func (f *Front) logoutRequest(t stop, to string, now time.Time) (text []byte, id string, at int) {
+	w := xmldoc.NewWriter(spaces())
+	id = newID()
+	w.Start("samlp:LogoutRequest", "ID", id, "Version", "2.0", "IssueInstant", instant(now), "Destination", to,
+		"NotOnOrAfter", instant(now.Add(responseLife)))
+	w.Leaf("saml:Issuer", f.EntityID())
+	at = w.Len()
+	writeNameID(w, t.Name)
+	w.Leaf("samlp:SessionIndex", t.Index).End()
+	return w.Bytes(), id, at
+}
