@@ -83,6 +83,9 @@ func (t *Town) Announcement() Announcement {
 		if s.saml {
 			o.Protocol, o.RedirectURI = "saml", s.ConsumerURL()
 		}
+		if s.cas {
+			o.Protocol, o.RedirectURI = "cas", s.EntryURL()
+		}
 		out.Services = append(out.Services, o)
 	}
 	out.SAMLMetadata = t.house.SAMLMetadata()

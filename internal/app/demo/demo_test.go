@@ -228,6 +228,7 @@ func TestDemo(t *testing.T) {
 	t.Run("webmail", r.testWebmail)
 	t.Run("payroll", r.testPayroll)
 	t.Run("journals", r.testJournals)
+	t.Run("courses", r.testCourses)
 	t.Run("troubles", r.testTroubles)
 	t.Run("sign out", r.testSignOut)
 	t.Run("clock", r.testClock)
@@ -236,7 +237,7 @@ func TestDemo(t *testing.T) {
 }
 
 func (r *running) testAnnouncement(t *testing.T) {
-	if len(r.People) < 190 || len(r.Services) != 4 || len(r.Networks) != 5 {
+	if len(r.People) < 190 || len(r.Services) != 5 || len(r.Networks) != 5 {
 		t.Errorf("%d people, %d services, %d networks", len(r.People), len(r.Services), len(r.Networks))
 	}
 	for _, p := range r.People {
@@ -336,6 +337,25 @@ func (r *running) testJournals(t *testing.T) {
 	without := r.somebody("student", false, 4)
 	alone.Get(r.service("journals").URL+"signin?more").Submit("Continue", "username", without.User).Submit("Continue", "password", without.Password)
 	alone.Submit("Cancel").Submit("Go on").Want("AuthnFailed").Refuse("You are signed in")
+}
+
+// testCourses signs in by CAS, and hears of a sign-out elsewhere.
+func (r *running) testCourses(t *testing.T) {
+	b := r.browser(t, "en")
+	b.Get(r.service("courses").URL).Click("Sign in")
+	who := r.somebody("student", true, 6)
+	r.through(b, who).Want("You are signed in", who.User, "isFromNewLogin", "eduPersonAffiliation")
+	if s := r.service("courses"); s.Protocol != "cas" || !strings.HasSuffix(s.RedirectURI, "/enter") || s.ClientSecret != "" {
+		t.Errorf("%+v", s)
+	}
+	away := r.browser(t, "en")
+	away.Extra.Set("X-Demo-Network", "home")
+	away.Get(r.service("courses").URL).Click("Sign in")
+	r.through(away, who).Want("You are signed in", "aal2")
+	b.Submit("Sign out").Submit("Sign out")
+	if !strings.HasPrefix(b.Location(), r.service("courses").URL) {
+		t.Errorf("signed out at %s", b.Location())
+	}
 }
 
 func (r *running) testPayroll(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"seimon/internal/app/demo/service"
+	"seimon/internal/front/cas"
 	"seimon/internal/front/oidc"
 	"seimon/internal/front/saml"
 	"seimon/internal/front/saml/metadata"
@@ -37,6 +38,7 @@ type offer struct {
 	consent                string
 	pairwise, offline, rsa bool
 	saml                   bool // it speaks SAML 2.0 instead of OpenID Connect
+	cas                    bool // it speaks CAS 3
 }
 
 // catalogue lists the services, from the open one to the strict one.
@@ -74,6 +76,13 @@ func catalogue() []offer {
 				{Attribute: "displayName;ja"}, {Attribute: "mail"}, {Attribute: "eduPersonTargetedID"}, {Attribute: "pairwise-id"},
 			},
 		},
+		{
+			id: "courses", colour: "#0f5c63", name: "Courses", nameJA: "授業支援", cas: true,
+			lead:    "Slides, homework and grades. It is older than OpenID Connect and speaks CAS; the same rules hold for it.",
+			leadJA:  "授業の資料、課題、成績です。OpenID Connectより古く、CASで話しますが、同じ規則で守られます。",
+			consent: rp.ConsentInform,
+			release: append(names, rp.Release{Attribute: "userName", Required: true}, rp.Release{Attribute: "mail"}, rp.Release{Attribute: "eduPersonAffiliation"}),
+		},
 	}
 }
 
@@ -99,6 +108,8 @@ func (t *Town) config(o offer) (service.Config, error) {
 	}
 	if o.saml {
 		c.ClientID = o.entityID()
+	}
+	if o.saml || o.cas {
 		return c, nil
 	}
 	var err error
@@ -139,6 +150,19 @@ func (t *Town) provider(o offer) (rp.Party, error) {
 	}, err
 }
 
+// ticketed is how the gate knows a service that speaks CAS.
+func (t *Town) ticketed(o offer) (rp.Party, error) {
+	c, err := t.config(o)
+	if err != nil {
+		return rp.Party{}, err
+	}
+	registration, err := json.Marshal(cas.Registration{Addresses: []cas.Address{{URL: c.EntryURL()}}})
+	return rp.Party{
+		ID: o.id, Protocol: cas.Name, Names: map[lang.Tag]string{lang.JA: o.nameJA, lang.EN: o.name},
+		HomeURL: c.Origin + "/", Contact: o.id + "@seimon.example", Release: o.release, Consent: o.consent, Registration: registration,
+	}, err
+}
+
 // providerKey reads or makes the key of a service that speaks SAML, and its certificate
 // in base64.
 func (t *Town) providerKey(o offer) (*rsa.PrivateKey, string, error) {
@@ -170,6 +194,9 @@ func (t *Town) providerKey(o offer) (*rsa.PrivateKey, string, error) {
 func (t *Town) party(o offer) (rp.Party, error) {
 	if o.saml {
 		return t.provider(o)
+	}
+	if o.cas {
+		return t.ticketed(o)
 	}
 	c, err := t.config(o)
 	if err != nil {

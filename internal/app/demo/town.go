@@ -239,7 +239,10 @@ type offered struct {
 
 // serviceOf makes the pages of a service.
 func (t *Town) serviceOf(o offer, c service.Config) (http.Handler, error) {
-	if !o.saml {
+	switch {
+	case o.cas:
+		return service.NewTicketed(c)
+	case !o.saml:
 		return service.New(c)
 	}
 	key, _, err := t.providerKey(o)
