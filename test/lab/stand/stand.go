@@ -193,6 +193,7 @@ type Party struct {
 // Release lets one attribute leave.
 type Release struct {
 	Attribute string `json:"attribute"`
+	Required  bool   `json:"required,omitempty"`
 }
 
 // Register adds a service with the program's own command and returns its secret.
@@ -200,13 +201,19 @@ func (s *Stand) Register(id string, registration map[string]any) (secret string,
 	p := Party{
 		ID: id, Protocol: "oidc", Names: map[string]string{"ja": id, "en": id}, Consent: "none", Registration: registration,
 		Release: []Release{
-			{"userName"}, {"displayName"}, {"displayName;ja"}, {"displayName;ja-Kana"}, {"familyName"}, {"givenName"},
-			{"mail"}, {"preferredLanguage"}, {"groups"}, {"eduPersonAffiliation"},
+			{Attribute: "userName"}, {Attribute: "displayName"}, {Attribute: "displayName;ja"}, {Attribute: "displayName;ja-Kana"}, {Attribute: "familyName"}, {Attribute: "givenName"},
+			{Attribute: "mail"}, {Attribute: "preferredLanguage"}, {Attribute: "groups"}, {Attribute: "eduPersonAffiliation"},
 		},
 	}
+	shown, err := s.Import(p)
+	return shown["client_secret"], err
+}
+
+// Import adds a service with the program's own command and gives what it showed.
+func (s *Stand) Import(p Party) (map[string]string, error) {
 	text, err := json.Marshal(p)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -215,13 +222,13 @@ func (s *Stand) Register(id string, registration map[string]any) (secret string,
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("seimon party import: %w: %s", err, errs.String())
+		return nil, fmt.Errorf("seimon party import: %w: %s", err, errs.String())
 	}
 	var shown map[string]map[string]string
 	if err := json.Unmarshal(out.Bytes(), &shown); err != nil {
-		return "", err
+		return nil, err
 	}
-	return shown[id]["client_secret"], nil
+	return shown[p.ID], nil
 }
 
 // Fetch gets a page and gives its status and body.
