@@ -131,7 +131,7 @@ func openCertificates(h *House) error {
 		return err
 	}
 	lobby := h.Hall.Front(desk.Portal).(*portal.Portal)
-	d, err := certificates.New(certificates.Rooms{Hall: h.Hall, CA: h.CA, Lobby: lobby, Holder: h.Holder, Wifi: wifi})
+	d, err := certificates.New(certificates.Rooms{Hall: h.Hall, CA: h.CA, Lobby: lobby, Holder: h.Holder, Wifi: wifi, Listed: h.listed})
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,21 @@ func openCertificates(h *House) error {
 	h.OnRevoke = append(h.OnRevoke, d.Revoked)
 	h.Jobs.Every("certificates.remind", time.Hour, d.Remind)
 	h.Jobs.Every("certificates.leave", time.Minute, d.Leave)
+	h.Jobs.Every("certificates.watch", time.Second, d.Watch)
 	return nil
+}
+
+// listed gives the number of the newest list of a certificate's shard when no change
+// as old as its revocation waits to enter it, and 0 otherwise.
+func (h *House) listed(tx *store.Tx, c ca.Certificate) (int64, error) {
+	lists, err := h.Status.Lists(tx)
+	for _, l := range lists {
+		waits := l.Waiting > 0 && !l.Since.After(c.Revoked)
+		if l.Issuer == c.Issuer && l.Shard == c.Shard && !waits && !l.ThisUpdate.Before(c.Revoked.Truncate(time.Second)) {
+			return l.Number, nil
+		}
+	}
+	return 0, err
 }
 
 // recordCut puts on record what ended with a revoked certificate: each session, each

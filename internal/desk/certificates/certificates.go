@@ -57,8 +57,9 @@ type Rooms struct {
 	Holder func(directory.Account, directory.Person) ca.Holder
 	// Wifi is the wireless network that certificates open; its zero value is none.
 	Wifi Wifi
-	// Published tells what was published about a revoked certificate; may be nil.
-	Published func(tx *store.Tx, c ca.Certificate) (Publication, error)
+	// Listed gives the number of the newest revocation list when it holds a revoked
+	// certificate, and 0 while none does; may be nil.
+	Listed func(tx *store.Tx, c ca.Certificate) (int64, error)
 }
 
 // below are the rooms of the hall.

@@ -111,6 +111,9 @@ func (d *Desk) Revoked(tx *store.Tx, c ca.Certificate) error {
 	if c.Account == "" {
 		return nil
 	}
+	if err := d.watch(tx, c); err != nil {
+		return err
+	}
 	return d.tell(tx, c, "certificates.mail.revoked", map[string]string{"reason": string(c.Reason)})
 }
 

@@ -25,14 +25,6 @@ type step struct {
 // Seconds is After in seconds, with one digit behind the point.
 func (s step) Seconds() string { return strconv.FormatFloat(s.After.Seconds(), 'f', 1, 64) }
 
-// Publication is what was published about a revoked certificate. Zero times say that
-// nothing of the kind is on record.
-type Publication struct {
-	Number   int64     // of the first list that holds it
-	Listed   time.Time // when that list was made
-	Answered time.Time // from when on the responder says "revoked"
-}
-
 // trail tells what happened to a certificate, the oldest first. Only what is on
 // record stands in it.
 func (d *Desk) trail(tx *store.Tx, v desk.Visit, c ca.Certificate) ([]step, error) {
@@ -48,13 +40,6 @@ func (d *Desk) trail(tx *store.Tx, v desk.Visit, c ca.Certificate) ([]step, erro
 		return nil, err
 	}
 	out = append(out, ended...)
-	if c.State == ca.Revoked && d.Published != nil {
-		p, err := d.Published(tx, c)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, p.steps()...)
-	}
 	for i := range out {
 		if c.State == ca.Revoked && out[i].At.After(c.Revoked) {
 			out[i].After = out[i].At.Sub(c.Revoked).Round(100 * time.Millisecond)
@@ -62,17 +47,6 @@ func (d *Desk) trail(tx *store.Tx, v desk.Visit, c ca.Certificate) ([]step, erro
 	}
 	slices.SortStableFunc(out, func(a, b step) int { return a.At.Compare(b.At) })
 	return out, nil
-}
-
-func (p Publication) steps() []step {
-	var out []step
-	if !p.Answered.IsZero() {
-		out = append(out, step{At: p.Answered, Tone: "error", Words: "certificates.trail.ocsp"})
-	}
-	if !p.Listed.IsZero() {
-		out = append(out, step{At: p.Listed, Tone: "error", Words: "certificates.trail.crl", Facts: map[string]string{"number": strconv.Itoa(int(p.Number))}})
-	}
-	return out
 }
 
 // ended reads from the record what was cut off with a certificate: every event that
@@ -100,7 +74,11 @@ func (d *Desk) ended(tx *store.Tx, v desk.Visit, c ca.Certificate, since time.Ti
 		facts := maps.Clone(e.Facts)
 		facts["service"] = d.service(tx, v, e.Party)
 		facts["device"] = session.Classify(e.Facts["agent"]).In(v.P())
-		out = append(out, step{At: e.At, Tone: "warn", Words: id, Facts: facts})
+		tone := "warn"
+		if e.Type == "certificate.published" {
+			tone = "error"
+		}
+		out = append(out, step{At: e.At, Tone: tone, Words: id, Facts: facts})
 	}
 	return out, nil
 }
