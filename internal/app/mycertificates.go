@@ -136,6 +136,7 @@ func openCertificates(h *House) error {
 		return err
 	}
 	lobby.AddPlace("/portal/certificates", "certificates")
+	lobby.AddTodo(d.Todo)
 	h.OnIssue = append(h.OnIssue, d.Issued)
 	h.OnRevoke = append(h.OnRevoke, d.Revoked)
 	h.Jobs.Every("certificates.remind", time.Hour, d.Remind)

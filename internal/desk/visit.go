@@ -17,6 +17,14 @@ type Visit struct {
 	Back string
 }
 
+// Todo is one thing that needs a person's attention, on the portal's first page.
+type Todo struct {
+	Tone  string // "warn" or "info"
+	Text  string
+	Label string
+	Path  string
+}
+
 // P speaks the language of the page.
 func (v Visit) P() lang.Printer { return web.Lang(v.R) }
 

@@ -41,6 +41,8 @@ type Citizen struct {
 	FormerPassword string `json:"former_password,omitempty"`
 	OldTOTPSecret  string `json:"old_totp_secret,omitempty"`
 	ActivationCode string `json:"activation_code,omitempty"`
+	// Certificates are those that the person has from the start.
+	Certificates []Owned `json:"certificates,omitempty"`
 }
 
 // Offered is one service and its registration.
@@ -70,7 +72,7 @@ func (t *Town) Announcement() Announcement {
 		out.People = append(out.People, Citizen{
 			User: p.User, Password: p.Password, TOTPSecret: p.Secret, Kind: p.Kind, Name: p.Family + " " + p.Given,
 			NameLatin: p.GivenLatin + " " + p.FamilyLatin, Trouble: string(p.Trouble), FormerPassword: p.Former,
-			OldTOTPSecret: p.OldSecret, ActivationCode: t.letters[p.User],
+			OldTOTPSecret: p.OldSecret, ActivationCode: t.letters[p.User], Certificates: t.carries(p.User),
 		})
 	}
 	for _, c := range t.cards {

@@ -34,6 +34,7 @@ func (t *Town) openPages() error {
 	site.Page("GET /{$}", p.start)
 	site.Page("GET /people", p.people)
 	site.Page("GET /people/{user}", p.person)
+	site.Page("GET /people/{user}/certificate/{number}", p.hand)
 	site.Page("POST /people/{user}/card/{where}", p.moveCard)
 	site.Page("GET /mailbox", p.mailbox)
 	site.Page("GET /mailbox/{number}", p.message)
@@ -110,6 +111,7 @@ type citizen struct {
 	Letter               string
 	Apps                 []phone
 	Card                 *Held
+	Owned                []Owned
 }
 
 // phone is an app that shows codes.
@@ -132,6 +134,7 @@ func (p *pages) citizens(r *http.Request, people []campus.Person) ([]citizen, er
 				c.TroubleName = words.T("demo.trouble." + string(one.Trouble))
 				c.Advice = words.T("demo.advice." + string(one.Trouble))
 			}
+			c.Owned = p.carries(one.User)
 			if carried := p.cardOf(one.User); carried != nil {
 				held := carried.held()
 				c.Card = &held

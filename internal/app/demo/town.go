@@ -98,7 +98,7 @@ func Open(ctx context.Context, dir string, l net.Listener, log *slog.Logger) (*T
 	if err := t.found(ctx); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
-	if err := errors.Join(t.publish(ctx), t.build()); err != nil {
+	if err := errors.Join(t.publish(ctx), t.fill(ctx), t.build()); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
 	return t, nil

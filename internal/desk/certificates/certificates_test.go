@@ -161,6 +161,7 @@ func TestRenewalFollowsTheOldOne(t *testing.T) {
 	b.Get(home+"/"+old.ID+"/renew").WantStatus(http.StatusConflict).Want("まだ更新できません", "更新できます")
 	h.until(old.NotAfter.Add(-29 * day))
 	h.again(b, home).Want("もうすぐ期限", "laptopを更新する")
+	b.Get("/portal").Want("laptopの証明書は", "期限になります")
 	h.again(b, home+"/"+old.ID+"/renew").Want("証明書を更新する", old.Tail())
 	_, text := request(t)
 	m := h.order(b, "request", text, "label", "laptop", "replaces", old.ID)
@@ -202,7 +203,8 @@ func TestAChangedAddressAndAnotherAccountOfferANewOne(t *testing.T) {
 	h.second(a, "d1234567")
 	c := h.browser(logintest.Campus).Get(home)
 	h.prove(c, "d1234567")
-	c.Want("別のアカウント s1234567", "このアカウントでlaptopの証明書を作る")
+	c.Get("/portal").Want("別のアカウント s1234567")
+	c.Get(home).Want("別のアカウント s1234567", "このアカウントでlaptopの証明書を作る")
 	id := h.of(a.ID)[0].ID
 	h.again(c, home+"/"+id+"/renew").Want("別のアカウント s1234567")
 	if got := c.Field("label"); got != "laptop" {

@@ -88,6 +88,7 @@ func open(t *testing.T, change ...func(*certificates.Rooms)) *house {
 	h.desk, err = certificates.New(r)
 	h.must(err)
 	p.AddPlace("/portal/certificates", "certificates")
+	p.AddTodo(h.desk.Todo)
 	h.must(h.Site.Check())
 	h.Apply(rules)
 	return h

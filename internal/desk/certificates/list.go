@@ -50,9 +50,9 @@ func (i item) Tone() string {
 // judge tells how a certificate stands at a moment.
 func judge(c ca.Certificate, now time.Time) item {
 	i := item{Certificate: c, Days: int(c.NotAfter.Sub(now) / (24 * time.Hour)), From: c.NotAfter.Add(-soon)}
-	if life := c.NotAfter.Sub(c.NotBefore); life > 0 {
-		i.Left = int(max(0, min(100, 100*c.NotAfter.Sub(now)/life)))
-	}
+	// Short lives are shown on the scale of a year: ten days are little, whatever they are of.
+	life := max(c.NotAfter.Sub(c.NotBefore), 365*day)
+	i.Left = int(max(0, min(100, 100*c.NotAfter.Sub(now)/life)))
 	switch {
 	case c.State == ca.Revoked:
 		i.Stand = "revoked"

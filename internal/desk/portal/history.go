@@ -142,7 +142,7 @@ func (g *guest) entry(tx *store.Tx, e audit.Event, names map[string]string, all 
 	}
 	facts := map[string]string{
 		"service": names[e.Party], "label": e.Facts["label"], "kind": desk.KindName(g.p(), authn.Kind(e.Facts["factor"])),
-		"before": e.Facts["before"], "after": e.Facts["after"], "old": e.Facts["old"],
+		"before": e.Facts["before"], "after": e.Facts["after"], "old": e.Facts["old"], "name": e.Facts["name"],
 	}
 	out := entry{
 		At: e.At, kind: e.Type, Text: strings.Join(strings.Fields(g.p().Text(id, facts)), " "), Address: e.Address, Support: e.Support, Times: 1,
@@ -184,7 +184,7 @@ func tone(kind string) string {
 	case "signin.denied":
 		return "error"
 	}
-	if strings.HasPrefix(kind, "factor.") || strings.HasPrefix(kind, "password.") || strings.HasPrefix(kind, "address.") {
+	if strings.HasPrefix(kind, "factor.") || strings.HasPrefix(kind, "certificate.") || strings.HasPrefix(kind, "password.") || strings.HasPrefix(kind, "address.") {
 		return "warn"
 	}
 	return ""

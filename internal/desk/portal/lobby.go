@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"seimon/internal/desk"
+	"seimon/internal/store"
 	"seimon/internal/web"
 )
 
@@ -36,6 +37,12 @@ func visiting(h func(desk.Visit) error) func(*guest) error {
 // AddPlace puts an entry into the menu behind "sign-in methods". words names the
 // sentence WORDS.nav. It is called before the first page is shown.
 func (p *Portal) AddPlace(path, words string) { p.more = append(p.more, place{path, words}) }
+
+// AddTodo lets another desk say what needs attention. It is called before the first
+// page is shown.
+func (p *Portal) AddTodo(of func(tx *store.Tx, v desk.Visit) ([]desk.Todo, error)) {
+	p.todo = append(p.todo, of)
+}
 
 // Show renders a page in the portal's frame.
 func (p *Portal) Show(v desk.Visit, view web.View) error {

@@ -45,6 +45,7 @@ type Portal struct {
 	Rooms
 	teller desk.Teller
 	more   []place // what other desks put into the menu
+	todo   []func(tx *store.Tx, v desk.Visit) ([]desk.Todo, error)
 }
 
 // New makes the portal; the hall mounts it.

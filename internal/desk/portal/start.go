@@ -33,12 +33,7 @@ type startPage struct {
 }
 
 // todo is one thing that needs the person's attention.
-type todo struct {
-	Tone  string // "warn" or "info"
-	Text  string
-	Label string
-	Path  string
-}
+type todo = desk.Todo
 
 // serviceLink is a service that the person may use.
 type serviceLink struct {
@@ -139,7 +134,7 @@ const (
 func (g *guest) todos(tx *store.Tx, f desk.Forecaster, s desk.Standing) ([]todo, error) {
 	var out []todo
 	add := func(tone, id, path string, facts ...any) {
-		out = append(out, todo{tone, g.p().T("portal.todo."+id, facts...), g.p().T("portal.todo." + id + ".do"), path})
+		out = append(out, todo{Tone: tone, Text: g.p().T("portal.todo."+id, facts...), Label: g.p().T("portal.todo." + id + ".do"), Path: path})
 	}
 	if err := g.undelivered(tx, add); err != nil {
 		return nil, err
@@ -151,6 +146,13 @@ func (g *guest) todos(tx *store.Tx, f desk.Forecaster, s desk.Standing) ([]todo,
 		if b.State == factor.Pending {
 			add("warn", "pending", "/portal/factors", "kind", desk.KindName(g.p(), b.Kind), "day", g.p().Day(b.Created))
 		}
+	}
+	for _, of := range g.todo {
+		more, err := of(tx, desk.Visit{Visitor: g.Visitor, W: g.w, R: g.r, Back: g.back})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, more...)
 	}
 	if err := g.outOfReach(tx, f, s, add); err != nil {
 		return nil, err
@@ -185,7 +187,7 @@ func (g *guest) undelivered(tx *store.Tx, add adder) error {
 func watched(kind string) bool {
 	return slices.Contains([]string{
 		"factor.added", "factor.replaced", "factor.removed", "factor.restored", "factor.changed",
-		"password.changed", "password.reset", "address.changed", "account.activated",
+		"certificate.issued", "certificate.revoked", "certificate.servermade", "password.changed", "password.reset", "address.changed", "account.activated",
 	}, kind)
 }
 
