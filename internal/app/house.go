@@ -182,7 +182,7 @@ func (h *House) keepers() (err error) {
 		Idle: time.Duration(h.Config.Session.Idle), Absolute: time.Duration(h.Config.Session.Absolute),
 		PerAccount: h.Config.Session.PerAccount, Tell: h.tells, Cut: h.cut,
 	}, h.Jobs)
-	h.Throttle = throttle.New(throttle.Limits{})
+	h.Throttle = throttle.New(throttle.Limits{Kinds: map[authn.Kind]throttle.Limit{clientcert.Kind: clientcert.Tries()}})
 	h.Bindings = factor.NewBindings(h.DB, h.Ring)
 	h.Cards = card.NewBook()
 	h.Parties = rp.New(h.DB, h.Ring.MAC, checks()...)

@@ -171,6 +171,12 @@ func certificateScenarios() []scenario {
 			v.certified(old.Parsed())
 			v.Want(old.Tail(), mine.Tail())
 		}, []string{"2026年4月7日", "期限が切れました"}, []string{"expired on", "7 April 2026"}},
+		{"C3 not offered", "C3", func(v *tour) {
+			old := v.Certificate(v.account, func(o *ca.Order) { o.Life = 24 * time.Hour })
+			v.Clock.Add(72 * time.Hour)
+			v.certified()
+			v.Want(old.Tail())
+		}, []string{"期限が切れました", "新しい証明書を発行してください"}, []string{"expired on", "Issue a new certificate"}},
 		{"C4", "C4", func(v *tour) {
 			lost := v.Certificate(v.account)
 			v.Certificate(v.account)
@@ -259,6 +265,19 @@ func TestCertificatesExplainThemselves(t *testing.T) {
 			t.Run(s.id+" "+string(tag), func(t *testing.T) { explains(t, s, tag) })
 		}
 	}
+}
+
+// TestChoosingWronglyIsNoGuessing: nobody is locked out for pressing Cancel.
+func TestChoosingWronglyIsNoGuessing(t *testing.T) {
+	v := firstTour(t, logintest.Policy)
+	c := v.Certificate(v.account)
+	v.certified()
+	for range 20 {
+		v.choose()
+		v.Want("証明書が選ばれませんでした。")
+	}
+	v.choose(c.Parsed())
+	v.arrived(v.Browser, "webmail", student)
 }
 
 // first is a policy under which a certificate may come before the user name.

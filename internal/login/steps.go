@@ -170,7 +170,7 @@ func (h *Hall) try(t *transaction.Transaction, s *sight, kind authn.Kind) thrott
 	} else if who == "" {
 		who = "name:" + hex.EncodeToString(h.Ring.MAC("login.name", []byte(directory.Key(t.Typed))))
 	}
-	if s.verdict.Step != policy.StepProve {
+	if s.verdict.Step == policy.StepEnroll || s.verdict.Step == policy.StepChange {
 		kind += ".setup"
 	}
 	return throttle.Try{Who: who, Factor: kind, Source: s.visit.client.Addr, Known: s.known}

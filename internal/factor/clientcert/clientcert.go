@@ -13,10 +13,17 @@ import (
 	"seimon/internal/factor"
 	"seimon/internal/lang"
 	"seimon/internal/store"
+	"seimon/internal/throttle"
 )
 
 // Kind is "clientcert".
 const Kind authn.Kind = "clientcert"
+
+// Tries is the ladder for this kind: a wrong choice is no guess at a secret, so that
+// somebody who looks for the right card or presses Cancel is not locked out.
+func Tries() throttle.Limit {
+	return throttle.Limit{Tries: 60, First: time.Minute, Cap: 10 * time.Minute, Forget: 10 * time.Minute}
+}
 
 // FieldCode is the form field with the one-time code of an answer.
 const FieldCode = "code"

@@ -84,12 +84,31 @@ func (f *Factor) nothing(a factor.Attempt) error {
 	if err != nil {
 		return err
 	}
+	if old, ok, err := expired(a); err != nil || ok && len(all) == 0 {
+		// Browsers do not offer what has expired, and do not say so.
+		return cmp.Or(err, f.tell(a, &proof{facts: map[string]string{"name": old.Name, "tail": old.Tail}},
+			authn.NewFault("C3", "until", factor.TimeFact(time.Unix(old.NotAfter, 0)))))
+	}
 	cards := slices.ContainsFunc(all, func(m mine) bool { return m.Card })
 	files := slices.ContainsFunc(all, func(m mine) bool { return !m.Card })
 	if cards && !files || a.Requirement.HardwareBound || a.Requirement.UserVerified {
 		fault.Code = "K1"
 	}
 	return f.tell(a, &proof{}, fault)
+}
+
+// expired is the certificate of the person that expired last.
+func expired(a factor.Attempt) (last record, ok bool, err error) {
+	for _, b := range a.Active() {
+		r, err := readRecord(b.Payload)
+		if err != nil {
+			return last, false, err
+		}
+		if a.Now.Unix() >= r.NotAfter && r.NotAfter > last.NotAfter {
+			last, ok = r, true
+		}
+	}
+	return last, ok, nil
 }
 
 // refuse finds why a certificate does not count for the account at hand. What is told

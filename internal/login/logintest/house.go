@@ -172,7 +172,7 @@ func New(t testing.TB, schemas []store.Schema, words []lang.Source) *House {
 	h.People = directory.New(h.DB)
 	h.Sessions = session.New(session.Config{}, h.Jobs)
 	h.Parties = rp.New(h.DB, h.Ring.MAC)
-	h.Throttle = throttle.New(throttle.Limits{})
+	h.Throttle = throttle.New(throttle.Limits{Kinds: map[authn.Kind]throttle.Limit{clientcert.Kind: clientcert.Tries()}})
 	h.Bindings = factor.NewBindings(h.DB, h.Ring)
 	h.Outbox = &mail.Memory{}
 	h.Mail, err = mail.New(h.DB, h.Words, h.Ring, mail.Config{
