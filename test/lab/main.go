@@ -48,6 +48,7 @@ func main() {
 		{"modauth", 90 * time.Second, []string{*bin + "/modauth"}, ""},
 		{"modcas", 120 * time.Second, []string{*bin + "/modcas", *here}, ""},
 		{"openid-client", 240 * time.Second, []string{"node", *here + "/openid-client/main.mjs"}, "openid-client.localhost"},
+		{"federation", 120 * time.Second, []string{*bin + "/federation"}, ""},
 		{"saml", 300 * time.Second, []string{*bin + "/saml", "-here", *here}, ""},
 		{"conformance", 200 * time.Second, []string{*bin + "/conformance"}, ""},
 	}
