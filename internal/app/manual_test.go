@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"seimon/internal/app/demo/vcard"
+	"seimon/internal/card/pcsc/pcsctest"
 	"seimon/internal/lang"
 )
 
@@ -80,6 +82,8 @@ func TestManual(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			s := install(t)
 			s.rehearse()
+			s.reader = pcsctest.New(nil)
+			t.Setenv("PCSCLITE_CSOCK_NAME", s.reader.Listen(t))
 			t.Chdir(s.dir)
 			for _, line := range lines {
 				s.try(line)
@@ -156,6 +160,13 @@ func (s *site) try(line string) {
 	case "explain", "doctor":
 		want = append(want, exitFailed, exitIll) // nothing happened here yet, and no mail server listens
 	}
+	if args[0] == "card" && args[1] == "stock" { // the next card goes into the reader
+		fresh, err := vcard.New("", 10, 10)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.reader.Insert(fresh)
+	}
 	ctx, stop := context.WithCancel(s.t.Context())
 	defer stop()
 	if args[0] == "serve" || args[0] == "demo" {
@@ -181,6 +192,7 @@ type quiet struct {
 	Data   string
 	Listen string
 	JSON   bool
+	Card   bool
 }
 
 // Run does nothing.

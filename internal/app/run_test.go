@@ -24,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	"seimon/internal/card/pcsc/pcsctest"
 	"seimon/internal/store/storetest"
 )
 
@@ -32,6 +33,7 @@ type site struct {
 	t      *testing.T
 	dir    string
 	config string
+	reader *pcsctest.Daemon // of IC cards, in the tests of documents
 }
 
 // install runs "seimon init" and fits the configuration to this machine.

@@ -14,123 +14,27 @@ import (
 	"time"
 
 	"seimon/internal/app/demo/vcard"
+	"seimon/internal/card/pcsc/pcsctest"
 	"seimon/internal/card/piv"
 )
 
-// daemon plays pcscd: one reader, one virtual card. The same tests run against the
-// real one in test/lab/card (SEIMON_TEST_PCSCD).
-type daemon struct {
-	t      *testing.T
-	minor  int32 // version that it speaks
-	card   *vcard.Card
-	taken  bool
-	spoil  func(msg uint32, answer []byte) []byte // what goes out instead
-	result uint32                                 // of connecting
-}
-
-func (d *daemon) listen() string {
-	d.t.Helper()
-	socket := filepath.Join(d.t.TempDir(), "s")
-	l, err := net.Listen("unix", socket)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	d.t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go d.serve(conn)
-		}
-	}()
-	return socket
-}
-
-func (d *daemon) serve(conn net.Conn) {
-	defer conn.Close()
-	for {
-		var head [2]uint32
-		if binary.Read(conn, binary.NativeEndian, &head) != nil || head[0] > 1<<16 {
-			return
-		}
-		body := make([]byte, head[0])
-		if binary.Read(conn, binary.NativeEndian, body) != nil {
-			return
-		}
-		answer := d.answer(conn, head[1], body)
-		if d.spoil != nil {
-			answer = d.spoil(head[1], answer)
-		}
-		if answer == nil {
-			return
-		}
-		if _, err := conn.Write(answer); err != nil {
-			return
-		}
-	}
-}
-
-func (d *daemon) answer(conn net.Conn, msg uint32, body []byte) []byte {
-	n := binary.NativeEndian
-	switch msg {
-	case msgVersion:
-		if int32(n.Uint32(body[4:])) != d.minor {
-			n.PutUint32(body[8:], 0x8010001D)
-		}
-	case msgEstablish:
-		n.PutUint32(body[4:], 77)
-	case msgReaders:
-		table := make([]byte, readersMax*readerSize)
-		copy(table, "Virtual PCD 00 00")
-		if d.card != nil {
-			n.PutUint32(table[nameSize+4:], statePresent)
-			copy(table[nameSize+12:], d.card.ATR())
-			n.PutUint32(table[nameSize+12+atrSize+3:], uint32(len(d.card.ATR())))
-		}
-		copy(table[readerSize:], "Other reader")
-		return table
-	case msgConnect:
-		var m connectMessage
-		binary.Decode(body, n, &m) //nolint:errcheck // of the right size
-		m.Result, m.Handle, m.Protocol = d.result, 5, protocolT1
-		if d.taken {
-			m.Result = 0x8010000B
-		}
-		body, _ = binary.Append(nil, n, &m)
-	case msgTransmit:
-		var m transmitMessage
-		binary.Decode(body, n, &m) //nolint:errcheck // of the right size
-		command := make([]byte, m.SendLength)
-		if binary.Read(conn, n, command) != nil {
-			return nil
-		}
-		if d.card == nil {
-			m.Result = 0x80100069
-			body, _ = binary.Append(nil, n, &m)
-			return body
-		}
-		out, _ := d.card.Transmit(command)
-		m.ReceiveLength = uint32(len(out))
-		body, _ = binary.Append(nil, n, &m)
-		return append(body, out...)
-	}
-	return body
-}
-
-func newDaemon(t *testing.T) *daemon {
+func fresh(t *testing.T) (*pcsctest.Daemon, *vcard.Card) {
 	t.Helper()
 	v, err := vcard.New("", 10, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &daemon{t: t, minor: 4, card: v}
+	return pcsctest.New(v), v
+}
+
+func newDaemon(t *testing.T) *pcsctest.Daemon {
+	d, _ := fresh(t)
+	return d
 }
 
 // sockets are the daemons to hold the client against: ours, and a real one if there is one.
 func sockets(t *testing.T) map[string]string {
-	out := map[string]string{"ours": newDaemon(t).listen()}
+	out := map[string]string{"ours": newDaemon(t).Listen(t)}
 	if real := os.Getenv("SEIMON_TEST_PCSCD"); real != "" {
 		out["real"] = real
 	}
@@ -184,35 +88,35 @@ func TestWhatGoesWrongIsNamed(t *testing.T) {
 		t.Errorf("no daemon: %v", err)
 	}
 	d := newDaemon(t)
-	d.taken = true
-	if _, err := Open(t.Context(), d.listen(), ""); !errors.Is(err, ErrTaken) {
+	d.Result = 0x8010000B
+	if _, err := Open(t.Context(), d.Listen(t), ""); !errors.Is(err, ErrTaken) {
 		t.Errorf("taken: %v", err)
 	}
 	d = newDaemon(t)
-	d.card = nil
-	if _, err := Open(t.Context(), d.listen(), ""); !errors.Is(err, ErrNoCard) {
+	d.Insert(nil)
+	if _, err := Open(t.Context(), d.Listen(t), ""); !errors.Is(err, ErrNoCard) {
 		t.Errorf("empty: %v", err)
 	}
 	for result, want := range map[uint32]error{0x80100066: ErrSilent, 0x8010000C: ErrNoCard, 0x80100017: ErrNoReader, 0x8010001E: ErrStopped} {
 		d = newDaemon(t)
-		d.result = result
-		if _, err := Open(t.Context(), d.listen(), ""); !errors.Is(err, want) {
+		d.Result = result
+		if _, err := Open(t.Context(), d.Listen(t), ""); !errors.Is(err, want) {
 			t.Errorf("%08X: %v", result, err)
 		}
 	}
 	d = newDaemon(t)
-	d.result = 0x80100002
+	d.Result = 0x80100002
 	var other *ResultError
-	if _, err := Open(t.Context(), d.listen(), ""); !errors.As(err, &other) || other.Result != 0x80100002 {
+	if _, err := Open(t.Context(), d.Listen(t), ""); !errors.As(err, &other) || other.Result != 0x80100002 {
 		t.Errorf("unknown: %v", err)
 	}
 	d = newDaemon(t)
-	k, err := Open(t.Context(), d.listen(), "")
+	k, err := Open(t.Context(), d.Listen(t), "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer k.Close()
-	d.card = nil
+	d.Insert(nil)
 	if _, err := k.Transmit([]byte{0, 0xa4, 4, 0}); !errors.Is(err, ErrRemoved) {
 		t.Errorf("pulled out: %v", err)
 	}
@@ -224,8 +128,8 @@ func TestWhatGoesWrongIsNamed(t *testing.T) {
 func TestTheVersionIsAgreedUpon(t *testing.T) {
 	for minor, want := range map[int32]bool{2: true, 3: true, 4: true, 5: true, 9: false} {
 		d := newDaemon(t)
-		d.minor = minor
-		_, err := Readers(t.Context(), d.listen())
+		d.Minor = minor
+		_, err := Readers(t.Context(), d.Listen(t))
 		if (err == nil) != want {
 			t.Errorf("version 4.%d: %v", minor, err)
 		}
@@ -240,7 +144,7 @@ func TestADaemonThatStopsOrLies(t *testing.T) {
 		} {
 			d := newDaemon(t)
 			half := false
-			d.spoil = func(msg uint32, b []byte) []byte {
+			d.Spoil = func(msg uint32, b []byte) []byte {
 				if half {
 					return nil
 				}
@@ -251,7 +155,7 @@ func TestADaemonThatStopsOrLies(t *testing.T) {
 				return b
 			}
 			ctx, stop := context.WithTimeout(t.Context(), 300*time.Millisecond)
-			k, err := Open(ctx, d.listen(), "")
+			k, err := Open(ctx, d.Listen(t), "")
 			if err == nil {
 				_, err = k.Transmit([]byte{0, 0xa4, 4, 0, 5, 0xa0, 0, 0, 3, 8})
 			}
@@ -262,13 +166,13 @@ func TestADaemonThatStopsOrLies(t *testing.T) {
 		}
 	}
 	d := newDaemon(t)
-	d.spoil = func(msg uint32, b []byte) []byte {
+	d.Spoil = func(msg uint32, b []byte) []byte {
 		if msg == msgTransmit {
 			binary.NativeEndian.PutUint32(b[24:], 1<<30)
 		}
 		return b
 	}
-	k, err := Open(t.Context(), d.listen(), "")
+	k, err := Open(t.Context(), d.Listen(t), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,12 +183,12 @@ func TestADaemonThatStopsOrLies(t *testing.T) {
 
 func TestT0HasNoLeBesideData(t *testing.T) {
 	var sent []byte
-	d := newDaemon(t)
-	k, err := Open(t.Context(), d.listen(), "")
+	d, v := fresh(t)
+	k, err := Open(t.Context(), d.Listen(t), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.card.Trace = func(s string) { sent = []byte(s) }
+	v.Trace = func(s string) { sent = []byte(s) }
 	k.protocol = protocolT0
 	if _, err := k.Transmit([]byte{0, 0xa4, 4, 0, 5, 0xa0, 0, 0, 3, 8, 0}); err != nil {
 		t.Fatal(err)
