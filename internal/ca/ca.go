@@ -78,6 +78,7 @@ type Authority struct {
 	mu      sync.RWMutex
 	loaded  map[string]*signing // issuers and roots by id
 	arc     string
+	noted   int    // the greatest number of lists that was ever configured, as the database has it
 	active  string // the issuer that was active when somebody last looked
 	logKey  string // id of the key that signs the heads of the log
 	logSign crypto.Signer
@@ -109,7 +110,10 @@ func Open(ctx context.Context, db *store.DB, cfg Config) (*Authority, error) {
 	if err := a.reseal(ctx); err != nil {
 		return nil, err
 	}
-	return a, a.load(ctx)
+	if err := a.load(ctx); err != nil {
+		return nil, err
+	}
+	return a, a.widen(ctx)
 }
 
 // hooked runs a hook that may be absent.

@@ -51,6 +51,7 @@ var ErrFounded = errors.New("ca: the authority exists already")
 const (
 	settingArc    = "arc"
 	settingLogKey = "log key"
+	settingShards = "shards"
 )
 
 // Found makes the root, the first issuer, which is active at once, and the key of the
@@ -88,6 +89,9 @@ func (a *Authority) Found(ctx context.Context, plan Plan) (Issuer, error) {
 			return ErrFounded
 		}
 		if _, err := tx.Exec("INSERT INTO ca_setting (name, value) VALUES ($1, $2)", settingLogKey, log.id); err != nil {
+			return err
+		}
+		if err := storeShards(tx, a.cfg.Shards); err != nil {
 			return err
 		}
 		if err := errors.Join(log.insert(tx), root.insert(tx), issuer.insert(tx)); err != nil {

@@ -33,8 +33,8 @@ func (a *Authority) Issue(ctx context.Context, p *Prepared) (Certificate, error)
 	err = a.db.Write(ctx, func(tx *store.Tx) error {
 		c = p.certificate
 		c.State, c.DER, c.Issued = Active, der, tx.Now
-		n, err := tx.Exec("UPDATE ca_certificate SET state = 'active', der = $1, issued_at = $2 WHERE id = $3 AND state = 'prepared' AND token = $4",
-			der, store.Millis(tx.Now), c.ID, p.token)
+		n, err := tx.Exec(`UPDATE ca_certificate SET state = 'active', der = $1, issued_at = $2
+			WHERE id = $3 AND state = 'prepared' AND token = $4 AND intent = $5`, der, store.Millis(tx.Now), c.ID, p.token, intentOf(p.trial))
 		if err != nil {
 			return err
 		}

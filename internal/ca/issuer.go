@@ -9,6 +9,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -193,6 +194,10 @@ func (a *Authority) load(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.arc, a.logKey = settings[settingArc], settings[settingLogKey]
+	a.noted, err = strconv.Atoi(settings[settingShards])
+	if err != nil {
+		a.noted = 0
+	}
 	for _, f := range list {
 		if a.loaded[f.s.id] == nil {
 			a.loaded[f.s.id] = f.s
@@ -289,4 +294,22 @@ func readSettings(tx *store.Tx, into map[string]string) error {
 		into[name] = value
 		return err
 	})
+}
+
+// widen remembers the greatest number of lists that was ever configured: certificates
+// that name the last of them live on when the number is made smaller.
+func (a *Authority) widen(ctx context.Context) error {
+	a.mu.RLock()
+	needed := a.arc != "" && a.noted < a.cfg.Shards
+	a.mu.RUnlock()
+	if !needed {
+		return nil
+	}
+	return a.db.Write(ctx, func(tx *store.Tx) error { return storeShards(tx, a.cfg.Shards) })
+}
+
+func storeShards(tx *store.Tx, n int) error {
+	_, err := tx.Exec(`INSERT INTO ca_setting (name, value) VALUES ($1, $2)
+		ON CONFLICT (name) DO UPDATE SET value = $2 WHERE CAST(ca_setting.value AS BIGINT) < $3`, settingShards, strconv.Itoa(n), n)
+	return err
 }

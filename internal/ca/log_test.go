@@ -112,6 +112,7 @@ func TestTamperingShows(t *testing.T) {
 		"the newest removed":          {"DELETE FROM ca_certificate WHERE leaf = 5", "the newest entries were removed"},
 		"a changed time":              {"UPDATE ca_certificate SET issued_at = issued_at + 1 WHERE leaf = 3", "one of them was changed"},
 		"another certificate's bytes": {"UPDATE ca_certificate SET der = (SELECT der FROM ca_certificate WHERE leaf = 1) WHERE leaf = 4", "the row does not belong"},
+		"another intent":              {"UPDATE ca_certificate SET intent = token WHERE leaf = 0", "the row does not belong"},
 		"a changed serial":            {"UPDATE ca_certificate SET serial = 'AB' WHERE leaf = 0", "the row does not belong"},
 		"a head rewritten":            {"UPDATE ca_log_head SET at = at + 1 WHERE size = 4", "the signature of the log's head is wrong"},
 		"a tile rewritten":            {"UPDATE ca_log_tile SET hashes = (SELECT root FROM ca_log_head WHERE size = 2)", "differs from the entries"},

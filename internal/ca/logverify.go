@@ -100,18 +100,19 @@ func (v *verifier) begin(ctx context.Context) error {
 type entry struct {
 	id, issuer, serial string
 	leaf, issued       int64
-	keyHash, der       []byte
+	keyHash, intent    []byte
+	der                []byte
 }
 
 func (v *verifier) batch(ctx context.Context) (int, error) {
 	var list []entry
 	err := v.a.db.Read(ctx, func(tx *store.Tx) error {
 		list = nil
-		rows, err := tx.Query(`SELECT id, issuer, serial, leaf, issued_at, key_hash, der FROM ca_certificate
+		rows, err := tx.Query(`SELECT id, issuer, serial, leaf, issued_at, key_hash, intent, der FROM ca_certificate
 			WHERE leaf >= $1 ORDER BY leaf LIMIT $2`, int64(v.size), logBatch)
 		return store.Each(rows, err, func(rows *sql.Rows) error {
 			var e entry
-			err := rows.Scan(&e.id, &e.issuer, &e.serial, &e.leaf, &e.issued, &e.keyHash, &e.der)
+			err := rows.Scan(&e.id, &e.issuer, &e.serial, &e.leaf, &e.issued, &e.keyHash, &e.intent, &e.der)
 			list = append(list, e)
 			return err
 		})
@@ -144,7 +145,7 @@ func (v *verifier) judge(ctx context.Context, e entry) {
 		return
 	}
 	hash, err := KeyHash(cert.PublicKey)
-	if err != nil || !bytes.Equal(hash, e.keyHash) || SerialText(cert.SerialNumber) != e.serial {
+	if err != nil || !bytes.Equal(hash, e.keyHash) || SerialText(cert.SerialNumber) != e.serial || !bytes.Equal(intentOf(cert), e.intent) {
 		v.report.add("entry %d (%s): the row does not belong to its certificate", e.leaf, e.id)
 	}
 	s, err := v.a.signing(ctx, e.issuer)

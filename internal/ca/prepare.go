@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math/big"
 	"net/mail"
 	"regexp"
 	"strconv"
@@ -100,12 +101,11 @@ func (a *Authority) prepare(ctx context.Context, o checked, active string) (*Pre
 	if err := a.lint(o.profile, p); err != nil {
 		return nil, authn.NewFault("C9.lint").Because(err)
 	}
-	intent := sha256.Sum256(p.trial.RawTBSCertificate)
 	err = a.db.Background(ctx, func(tx *store.Tx) error {
 		if err := a.admit(tx, o.profile, p); err != nil {
 			return err
 		}
-		return p.insert(tx, intent[:])
+		return p.insert(tx)
 	})
 	if err != nil {
 		return nil, err
@@ -133,7 +133,7 @@ func (a *Authority) compose(o checked, s *signing, now time.Time) (*Prepared, er
 		ID: authn.NewID("cert"), Issuer: s.id, Serial: SerialText(serial), Profile: profile.Name,
 		Account: o.Holder.Account, Person: o.Holder.Person, Label: o.Label, Device: o.Device, Card: o.Card, Replaces: o.Replaces,
 		Mail: o.Holder.Mail, UPN: o.Holder.UPN, Name: a.commonName(profile, o.Holder, o.Label, now),
-		Shard: 1 + int(serial.Uint64()%uint64(a.cfg.Shards)), State: Intended, KeyHash: o.hash,
+		Shard: a.shard(serial), State: Intended, KeyHash: o.hash,
 		NotBefore: later(begin, s.certificate.NotBefore), NotAfter: earlier(begin.Add(life), s.certificate.NotAfter),
 	}
 	if !now.Before(s.certificate.NotAfter) || now.Before(s.certificate.NotBefore) {
@@ -149,6 +149,11 @@ func (a *Authority) compose(o checked, s *signing, now time.Time) (*Prepared, er
 	}
 	_, token := authn.NewToken()
 	return &Prepared{certificate: c, trial: trial, issuer: s, token: token}, nil
+}
+
+// shard spreads serials evenly over the lists: 1 to the configured number.
+func (a *Authority) shard(serial *big.Int) int {
+	return 1 + int(new(big.Int).Mod(serial, big.NewInt(int64(a.cfg.Shards))).Int64())
 }
 
 func later(a, b time.Time) time.Time {
@@ -209,17 +214,23 @@ func (a *Authority) admit(tx *store.Tx, profile Profile, p *Prepared) error {
 	return err
 }
 
+// intentOf is what a row remembers of what will be signed.
+func intentOf(cert *x509.Certificate) []byte {
+	sum := sha256.Sum256(cert.RawTBSCertificate)
+	return sum[:]
+}
+
 // countedFor is how long an intent counts toward the limit of an account.
 const countedFor = 5 * time.Minute
 
-func (p *Prepared) insert(tx *store.Tx, intent []byte) error {
+func (p *Prepared) insert(tx *store.Tx) error {
 	c := &p.certificate
 	c.Created = tx.Now
 	_, err := tx.Exec(`INSERT INTO ca_certificate (id, issuer, serial, profile, account, person, name, label, device, mail, upn, shard,
 		not_before, not_after, state, revoked_at, reason, replaces, replaced_by, card, key_hash, intent, token, der, leaf, created_at, issued_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, '', $16, '', $17, $18, $19, $20, $21, -1, $22, 0)`,
 		c.ID, c.Issuer, c.Serial, c.Profile, string(c.Account), string(c.Person), c.Name, c.Label, c.Device, c.Mail, c.UPN, c.Shard,
-		store.Millis(c.NotBefore), store.Millis(c.NotAfter), string(c.State), c.Replaces, c.Card, c.KeyHash, intent, p.token, []byte{}, store.Millis(tx.Now))
+		store.Millis(c.NotBefore), store.Millis(c.NotAfter), string(c.State), c.Replaces, c.Card, c.KeyHash, intentOf(p.trial), p.token, []byte{}, store.Millis(tx.Now))
 	return err
 }
 

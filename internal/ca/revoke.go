@@ -81,9 +81,13 @@ func (a *Authority) RevokedOf(tx *store.Tx, issuer string, shard int, since time
 	return out, err
 }
 
-// Shards is over how many lists revoked certificates are spread: 1 to Shards. A
-// certificate keeps the number it was issued with.
-func (a *Authority) Shards() int { return a.cfg.Shards }
+// Shards is how many lists are to be published: 1 to Shards. It is the greatest number
+// that was ever configured, since a certificate keeps the list it was issued with.
+func (a *Authority) Shards() int {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return max(a.noted, a.cfg.Shards)
+}
 
 // Base is the address under which lists and answers are published.
 func (a *Authority) Base() string { return a.cfg.Base }

@@ -250,3 +250,26 @@ func TestAMasterKeyCanBeReplaced(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestFewerListsLeaveNoCertificateWithoutOne: what was issued when there were more
+// lists keeps its list.
+func TestFewerListsLeaveNoCertificateWithoutOne(t *testing.T) {
+	h := founded(t, func(c *ca.Config) { c.Shards = 16 })
+	var high int
+	for range 20 {
+		high = max(high, h.issue(order(p256(t).Public())).Shard)
+	}
+	fewer := h.another(func(c *ca.Config) { c.Shards = 2 })
+	if high <= 2 || fewer.Shards() != 16 {
+		t.Errorf("shard %d, %d lists", high, fewer.Shards())
+	}
+	o := order(p256(t).Public())
+	o.Holder.Account = "acc_2"
+	p, err := fewer.Prepare(t.Context(), o)
+	if err != nil || p.Certificate().Shard > 2 {
+		t.Errorf("%+v %v", p, err)
+	}
+	if more := h.another(func(c *ca.Config) { c.Shards = 32 }); more.Shards() != 32 || h.another().Shards() != 32 {
+		t.Errorf("%d lists", more.Shards())
+	}
+}
