@@ -6,7 +6,9 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
+	"math/big"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -113,6 +115,7 @@ func (s *site) rehearse() {
 	}
 	for name, text := range map[string]string{
 		"request.pem":   request(s.t),
+		"nii.pem":       issuer(s.t),
 		"campus.toml":   string(policy),
 		"people.csv":    "user_name,kind,family,given,mail\ns2700001,student,山田,太郎,taro@example.ac.jp\n",
 		"changes.csv":   "user_name,mail\ns2600001,new@example.ac.jp\n",
@@ -122,6 +125,24 @@ func (s *site) rehearse() {
 			s.t.Fatal(err)
 		}
 	}
+}
+
+// issuer is the certificate of an issuer of another house.
+func issuer(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Open Domain CA"}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, NotBefore: time.Now(), NotAfter: time.Now().AddDate(10, 0, 0),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
 // request is what a device sends for its key (RFC 2986).

@@ -191,7 +191,32 @@ func readAll(env Env, name string) ([]byte, error) {
 
 // Chosen is the anchor that a command is about.
 type Chosen struct {
-	ID string `arg:"" help:"Id of the issuer (seimon ca trust list)."`
+	ID string `arg:"" help:"Name or id of the issuer (seimon ca trust list)."`
+}
+
+// find turns a name into the id.
+func (c *Chosen) find(tx *store.Tx, t *Trust) error {
+	all, err := t.Anchors(tx)
+	if err != nil {
+		return err
+	}
+	var found []string
+	for _, a := range all {
+		if a.ID == c.ID {
+			return nil
+		}
+		if a.Name == c.ID {
+			found = append(found, a.ID)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return ErrNone
+	case 1:
+		c.ID = found[0]
+		return nil
+	}
+	return fmt.Errorf("several issuers are called %q: give the id (seimon ca trust list)", c.ID)
 }
 
 // PinCommand is "seimon ca trust pin".
@@ -216,6 +241,9 @@ func (c *PinCommand) Run(env Env) error {
 		return errors.New("the file must hold one certificate")
 	}
 	err = o.DB.Write(env.Context(), func(tx *store.Tx) error {
+		if err := c.find(tx, o.Trust); err != nil {
+			return err
+		}
 		account, err := o.User(tx, c.User)
 		if err != nil {
 			return err
@@ -261,6 +289,9 @@ func (c *CheckCommand) Run(env Env) error {
 	}
 	var r Report
 	err = o.DB.Write(env.Context(), func(tx *store.Tx) error {
+		if err := c.find(tx, o.Trust); err != nil {
+			return err
+		}
 		if r, err = o.Trust.Try(tx, c.ID, given); err != nil {
 			return err
 		}
@@ -293,7 +324,7 @@ type EnableCommand struct {
 
 // Run switches the anchor on.
 func (c *EnableCommand) Run(env Env) error {
-	err := change(env, c.ID, "trust.enabled", func(o Office, tx *store.Tx) error { return o.Trust.Switch(tx, c.ID, true) })
+	err := change(env, &c.Chosen, "trust.enabled", func(o Office, tx *store.Tx) error { return o.Trust.Switch(tx, c.ID, true) })
 	if errors.Is(err, ErrUntried) {
 		return fmt.Errorf("there was no check with the present rules, or it found conflicts: seimon ca trust check %s", c.ID)
 	}
@@ -310,7 +341,7 @@ type DisableCommand struct {
 
 // Run switches the anchor off.
 func (c *DisableCommand) Run(env Env) error {
-	err := change(env, c.ID, "trust.disabled", func(o Office, tx *store.Tx) error { return o.Trust.Switch(tx, c.ID, false) })
+	err := change(env, &c.Chosen, "trust.disabled", func(o Office, tx *store.Tx) error { return o.Trust.Switch(tx, c.ID, false) })
 	if err == nil {
 		fmt.Fprintf(env.Out(), "%s is switched off.\n", c.ID)
 	}
@@ -324,25 +355,28 @@ type RemoveCommand struct {
 
 // Run forgets the anchor.
 func (c *RemoveCommand) Run(env Env) error {
-	err := change(env, c.ID, "trust.removed", func(o Office, tx *store.Tx) error { return o.Trust.Remove(tx, c.ID) })
+	err := change(env, &c.Chosen, "trust.removed", func(o Office, tx *store.Tx) error { return o.Trust.Remove(tx, c.ID) })
 	if err == nil {
 		fmt.Fprintf(env.Out(), "%s is removed.\n", c.ID)
 	}
 	return err
 }
 
-func change(env Env, id, event string, fn func(o Office, tx *store.Tx) error) error {
+func change(env Env, c *Chosen, event string, fn func(o Office, tx *store.Tx) error) error {
 	o, err := env.Trusting()
 	if err != nil {
 		return err
 	}
 	err = o.DB.Write(env.Context(), func(tx *store.Tx) error {
+		if err := c.find(tx, o.Trust); err != nil {
+			return err
+		}
 		if err := fn(o, tx); err != nil {
 			return err
 		}
-		return o.Note(tx, event, map[string]string{"anchor": id})
+		return o.Note(tx, event, map[string]string{"anchor": c.ID})
 	})
-	return named(err, id)
+	return named(err, c.ID)
 }
 
 func named(err error, id string) error {
