@@ -21,6 +21,8 @@ import (
 
 	"seimon/internal/app"
 	"seimon/internal/app/demo"
+	"seimon/internal/app/demo/vcard"
+	"seimon/internal/card/pcsc/pcsctest"
 	"seimon/internal/web/webtest"
 )
 
@@ -495,6 +497,24 @@ func checkPrivate(t *testing.T, dir string) {
 		}
 		if info.Mode().Perm()&fs.FileMode(0o077) != 0 {
 			t.Errorf("%s has the mode %v", name, info.Mode())
+		}
+	}
+}
+
+func TestCardsNeedAReader(t *testing.T) {
+	t.Setenv("PCSCLITE_CSOCK_NAME", filepath.Join(t.TempDir(), "none"))
+	for name, want := range map[string]string{"no daemon": "start pcscd", "taken": "another virtual card"} {
+		if name == "taken" {
+			card, err := vcard.New("", 10, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Setenv("PCSCLITE_CSOCK_NAME", pcsctest.New(card).Listen(t))
+		}
+		var out, bad bytes.Buffer
+		code := app.Run(t.Context(), []string{"demo", "--card", "--listen", "127.0.0.1:0"}, app.Streams{In: strings.NewReader(""), Out: &out, Err: &bad}, demo.Extra())
+		if code == 0 || !strings.Contains(bad.String(), want) || !strings.Contains(bad.String(), "Without --card the demo needs nothing") {
+			t.Errorf("%s: %d %s", name, code, bad.String())
 		}
 	}
 }

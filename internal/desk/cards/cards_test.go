@@ -140,7 +140,7 @@ func TestEverybodyCanReadHowToFindOut(t *testing.T) {
 		"/card/locked": {"Is my card locked?", "カードはロックされている？"},
 	} {
 		b := h.browser()
-		b.Get(path + "?lang=en").WantStatus(http.StatusOK).Want(words[0], "Show my card")
+		b.Get(path+"?lang=en").WantStatus(http.StatusOK).Want(words[0], "Show my card")
 		b.Get(path + "?lang=ja").WantStatus(http.StatusOK).Want(words[1])
 	}
 	h.signedIn(h.Person("saburo").UserName).Want("You have no IC card")
