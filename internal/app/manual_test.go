@@ -109,16 +109,23 @@ func (s *site) rehearse() {
 		s.must("user", "add", name, "--family", "正門", "--given", "花子", "--active")
 	}
 	s.must("user", "add", "s2600003", "--family", "正門", "--given", "次郎")
+	s.federate(time.Now().Add(10 * 24 * time.Hour))
+	if err := os.MkdirAll(filepath.Join(s.dir, "shibboleth-idp", "conf"), 0o700); err != nil {
+		s.t.Fatal(err)
+	}
 	policy, err := os.ReadFile(filepath.Join(s.dir, "policy.toml"))
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"request.pem":   request(s.t),
-		"nii.pem":       issuer(s.t),
-		"campus.toml":   string(policy),
-		"people.csv":    "user_name,kind,family,given,mail\ns2700001,student,山田,太郎,taro@example.ac.jp\n",
-		"changes.csv":   "user_name,mail\ns2600001,new@example.ac.jp\n",
+		"request.pem":                        request(s.t),
+		"nii.pem":                            issuer(s.t),
+		"campus.toml":                        string(policy),
+		"people.csv":                         "user_name,kind,family,given,mail\ns2700001,student,山田,太郎,taro@example.ac.jp\n",
+		"changes.csv":                        "user_name,mail\ns2600001,new@example.ac.jp\n",
+		"shibpid.csv":                        "peerEntity,persistentId,principalName,localId\nhttps://sp.example.org/sp,kLyH1uEvYigEvg1ZLh/QXeW1VAs=,s2600001,at1-Data\n",
+		"shibboleth-idp/conf/idp.properties": "idp.entityID = https://idp.example.ac.jp/idp/shibboleth\n",
+		"shibboleth-idp/conf/saml-nameid.properties": "idp.persistentId.sourceAttribute = uid\nidp.persistentId.salt = thisisaspecialsalt\n",
 		"services.json": `[{"id":"wiki","protocol":"oidc","names":{"ja":"ウィキ","en":"Wiki"},"registration":{"redirect_uris":["https://wiki.example.ac.jp/callback"]}}]`,
 	} {
 		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
@@ -164,9 +171,7 @@ func (s *site) try(line string) {
 	s.t.Helper()
 	args := shellWords(regexp.MustCompile(`\[[A-Z]+\]|\.\.\.`).ReplaceAllString(line, ""))[1:]
 	for i, a := range args {
-		if strings.HasPrefix(a, "/etc/seimon") {
-			args[i] = strings.Replace(a, "/etc/seimon", s.dir, 1)
-		}
+		args[i] = strings.Replace(a, "/etc/seimon", s.dir, 1)
 	}
 	var file string // after >, as a shell would write it
 	if n := len(args); n > 2 && args[n-2] == ">" {

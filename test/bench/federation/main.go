@@ -74,8 +74,8 @@ func run(s settings) error {
 	if s.dir = dir; s.url == "" {
 		s.url = "sqlite:" + filepath.Join(dir, "bench.db")
 	}
-	fmt.Println("| what | time | peak memory, MiB |")
-	fmt.Println("| --- | --- | --- |")
+	fmt.Println("| what | time | processor time | peak memory, MiB |")
+	fmt.Println("| --- | --- | --- | --- |")
 	for _, p := range []struct{ name, what string }{
 		{"write", "writing and signing the federation (not a target)"},
 		{"read", "reading the file"},
@@ -125,7 +125,8 @@ func (s settings) measure(part, what string) error {
 	for _, t := range took[1:] {
 		text += " / " + t
 	}
-	fmt.Printf("| %s | %s | %d |\n", what, text, usage.Maxrss/1024)
+	busy := c.ProcessState.UserTime() + c.ProcessState.SystemTime()
+	fmt.Printf("| %s | %s | %s | %d |\n", what, text, busy.Round(time.Millisecond), usage.Maxrss/1024)
 	return nil
 }
 
