@@ -137,7 +137,6 @@ func (s *Status) standing(ctx context.Context, i *issuer, serial string) (out st
 type list struct {
 	number int64
 	der    []byte
-	pem    []byte
 	etag   string
 	this   time.Time
 	next   time.Time

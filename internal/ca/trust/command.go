@@ -120,13 +120,19 @@ func (a listed) revocation() string {
 	if a.Rules.Status == StatusNone {
 		return "none"
 	}
+	var until time.Time // the earliest end
 	for _, l := range a.Lists {
 		if l.Fault != "" {
 			return "fault: " + l.Fault
 		}
-		return "list until " + l.NextUpdate.UTC().Format(time.RFC3339)
+		if until.IsZero() || l.NextUpdate.Before(until) {
+			until = l.NextUpdate
+		}
 	}
-	return "no list yet"
+	if until.IsZero() {
+		return "no list yet"
+	}
+	return "list until " + until.UTC().Format(time.RFC3339)
 }
 
 // AddCommand is "seimon ca trust add".

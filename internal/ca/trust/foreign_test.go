@@ -453,3 +453,20 @@ func TestRulesThatAreWrongAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestACertificateThatSignedInIsRememberedByLaterTrials(t *testing.T) {
+	h := open(t)
+	e := newElsewhere(t)
+	a := h.add(trust.Rules{Status: trust.StatusNone, Map: []trust.Rule{{Kind: trust.ByMail, Domain: "example.ac.jp"}}}, e.cert)
+	var r trust.Report
+	h.write(func(tx *store.Tx) (err error) {
+		if err := h.trust.Seen(tx, a.ID, e.person("Taro", mails("taro@example.ac.jp")), "acc_hanako"); err != nil {
+			return err
+		}
+		r, err = h.trust.Try(tx, a.ID, nil)
+		return err
+	})
+	if len(r.Conflicts) != 1 || !strings.Contains(r.Conflicts[0].Detail, "acc_hanako and would open acc_taro") {
+		t.Errorf("%+v", r)
+	}
+}

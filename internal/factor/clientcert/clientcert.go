@@ -43,6 +43,12 @@ func Templates() fs.FS {
 	return sub
 }
 
+// witness keeps foreign certificates that signed in, so that later mapping rules are
+// tried against them (ca/trust).
+type witness interface {
+	Seen(tx *store.Tx, anchor string, c *x509.Certificate, account authn.AccountID) error
+}
+
 // Judge tells what a chain that somebody showed is worth. It never dials.
 type Judge interface {
 	Judge(tx *store.Tx, chain []*x509.Certificate) (trust.Verdict, error)
@@ -230,6 +236,11 @@ func (f *Factor) commit(tx *store.Tx, p *proof) error {
 			return authn.NewFault("C2", factsOf(p.facts)...)
 		case err != nil:
 			return err
+		}
+		if w, ok := f.Judge.(witness); ok {
+			if err := w.Seen(tx, p.foreign, p.leaf, p.account); err != nil {
+				return err
+			}
 		}
 	}
 	if err := f.Bindings.Touch(tx, p.binding.ID); errors.Is(err, factor.ErrNone) {

@@ -23,6 +23,8 @@ type proof struct {
 	cert    string // id at ca; empty for a foreign one
 	binding factor.Binding
 	fresh   bool // the binding is made with the first use of a foreign certificate
+	foreign string
+	leaf    *x509.Certificate // of a fresh binding
 	facts   map[string]string
 }
 
@@ -202,6 +204,7 @@ func (f *Factor) bind(tx *store.Tx, a factor.Attempt, v trust.Verdict, p *proof,
 		return authn.NewFault("C4.removed")
 	}
 	r := record{Foreign: v.Foreign, Keeps: p.keeps, Name: v.Name, Tail: v.Tail, NotBefore: leaf.NotBefore.Unix(), NotAfter: leaf.NotAfter.Unix()}
+	p.foreign, p.leaf = v.Foreign, leaf
 	p.fresh, p.binding = true, factor.Binding{
 		ID: authn.NewID("bnd"), Account: v.Account, Kind: Kind, Identifier: id, Label: v.Name, State: factor.Active, Payload: r.bytes(),
 	}

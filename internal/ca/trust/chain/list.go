@@ -110,7 +110,7 @@ func ParseList(der []byte) (*List, error) {
 	if err := l.fill(raw); err != nil {
 		return nil, err
 	}
-	raw.RevokedCertificateEntries, raw.RevokedCertificates = nil, nil //nolint:staticcheck // the old form holds them too
+	raw.RevokedCertificateEntries, raw.RevokedCertificates = nil, nil //lint:ignore SA1019 the old form holds them too
 	l.Raw = raw
 	return l, nil
 }
