@@ -29,6 +29,9 @@ func (h *House) background() {
 	h.Jobs.EachNode("saml.refresh", time.Minute, h.samlFront().Refresh)
 	h.Jobs.Every("factor.reseal", time.Hour, func(ctx context.Context) error {
 		_, err := h.Bindings.Reseal(ctx, h.Ring.Stale)
+		if err == nil {
+			_, err = h.Cards.Reseal(ctx, h.DB, h.Ring, h.Ring.Stale)
+		}
 		return err
 	})
 	h.Jobs.Every("ca.log", time.Second, h.CA.Sequence)

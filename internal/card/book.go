@@ -38,7 +38,7 @@ type Card struct {
 	Algorithm   string // "P-256", "RSA-2048", "RSA-3072"
 	PublicKey   []byte // SubjectPublicKeyInfo of the key made on the card
 
-	PINMade time.Time // when the present PIN was chosen by the house; zero: never
+	PINMade time.Time // when the card got its present PIN; zero: never, or interrupted
 	Printed time.Time // when its letter was printed; zero: not yet
 	Tries   int       // PIN tries left when the card was last in a reader of the desk; -1: unknown
 	Seen    time.Time // when that was; zero: never
@@ -59,8 +59,10 @@ func (c Card) Called() string {
 	return c.Serial
 }
 
-// Letter tells whether a PIN letter waits to be printed.
-func (c Card) Letter() bool { return len(c.pin) > 0 && c.Printed.IsZero() }
+// Letter tells whether a PIN letter waits to be printed: the card surely has this PIN.
+func (c Card) Letter() bool {
+	return len(c.pin) > 0 && c.Printed.IsZero() && !c.PINMade.IsZero() && c.State != Personalising
+}
 
 // Past is an earlier state.
 type Past struct {

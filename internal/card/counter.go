@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"seimon/internal/authn"
 	"seimon/internal/ca"
@@ -186,7 +187,7 @@ func (o Office) Unblock(ctx context.Context, m Mending) (c Card, err error) {
 		return c, err
 	}
 	err = o.change(ctx, c.ID, func(tx *store.Tx, fresh Card) (Card, error) {
-		fresh.Tries, fresh.Seen = tries, tx.Now
+		fresh.Tries, fresh.Seen, fresh.PINMade = tries, tx.Now, tx.Now
 		c = fresh
 		if err := o.prove(tx, c, "unblock", m.Document); err != nil {
 			return c, err
@@ -200,9 +201,9 @@ func (o Office) Unblock(ctx context.Context, m Mending) (c Card, err error) {
 // never written down.
 func (o Office) intend(ctx context.Context, c Card, pin authn.Secret, own bool) error {
 	return o.change(ctx, c.ID, func(tx *store.Tx, fresh Card) (Card, error) {
-		fresh.pin, fresh.pinMAC, fresh.PINMade = nil, nil, tx.Now
+		fresh.pin, fresh.pinMAC, fresh.PINMade = nil, nil, time.Time{}
 		if !own {
-			fresh.pin, fresh.pinMAC, fresh.Printed = o.close(fresh, "pin", pin), o.pinMAC(fresh, pin), store.Time(0)
+			fresh.pin, fresh.pinMAC, fresh.Printed = o.close(fresh, "pin", pin), o.pinMAC(fresh, pin), time.Time{}
 		}
 		return fresh, nil
 	})

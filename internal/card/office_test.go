@@ -493,6 +493,9 @@ func TestUnblockingIsRepeatable(t *testing.T) {
 		}
 		h.cut = 0
 		h.in.Reset()
+		if cut < 8 && h.find("0001").Letter() {
+			t.Errorf("after %d commands a letter waits for a PIN that the card may not have", cut)
+		}
 		h.ok("unblock", "0001", "--why", "forgot", "--document", "passport")
 		h.must(h.signs(h.letter("0001")))
 	}
@@ -604,4 +607,30 @@ func TestTheLetter(t *testing.T) {
 	}
 	h.must(h.signs(pins[0][1]))
 	h.fails("no letter to print", "letter", "<b>&", "--out", "l.html")
+}
+
+func TestSecretsOutliveTheMasterKey(t *testing.T) {
+	h := open(t)
+	h.in = h.fresh()
+	h.ok("stock", "--label", "0001")
+	h.ok("personalise", "s2600001")
+	old := h.ring
+	var err error
+	h.ring, err = keyring.Open(t.Context(), h.db, keyring.Config{Master: bytes.Repeat([]byte("n"), 32), Old: [][]byte{bytes.Repeat([]byte("k"), 32)}})
+	h.must(err)
+	n, err := h.Book.Reseal(t.Context(), h.db, h.ring, h.ring.Stale)
+	if err != nil || n != 1 {
+		t.Fatalf("%d cards, %v", n, err)
+	}
+	h.Seal, err = keyring.Open(t.Context(), h.db, keyring.Config{Master: bytes.Repeat([]byte("n"), 32)})
+	h.must(err)
+	h.must(h.signs(h.letter("0001")))
+	h.ok("handover", "0001", "--document", "passport")
+	h.ok("unblock", "0001", "--why", "forgot", "--document", "passport")
+	h.must(h.signs(h.letter("0001")))
+	h.ok("return", "0001", "--wipe")
+	h.Seal = old
+	if n, err := h.Book.Reseal(t.Context(), h.db, h.ring, h.ring.Stale); n != 0 || err != nil {
+		t.Errorf("sealed twice: %d, %v", n, err)
+	}
 }

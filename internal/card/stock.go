@@ -220,8 +220,8 @@ func (c Card) Locked() bool { return c.Tries == 0 && !c.Seen.IsZero() }
 // Check tells whether a PIN is the one that the house chose last: for a dispute about
 // a letter. It leaves no trace of the PIN.
 func (o Office) Check(ctx context.Context, c Card, pin authn.Secret) (bool, error) {
-	if len(c.pinMAC) == 0 {
-		return false, errors.New("the present PIN of this card was not chosen by the house")
+	if len(c.pinMAC) == 0 || c.PINMade.IsZero() {
+		return false, errors.New("the present PIN of this card was not chosen by the house, or its change was interrupted")
 	}
 	right := equal(o.pinMAC(c, pin), c.pinMAC)
 	return right, o.DB.Write(ctx, func(tx *store.Tx) error { return o.note(tx, "card.disputed", c, "right", fmt.Sprint(right)) })
