@@ -23,6 +23,7 @@ import (
 	"seimon/internal/audit"
 	"seimon/internal/directory"
 	"seimon/internal/front/saml"
+	"seimon/internal/front/saml/feed"
 	"seimon/internal/front/saml/metadata"
 	"seimon/internal/front/saml/xmldoc"
 	"seimon/internal/front/saml/xmlenc"
@@ -96,7 +97,7 @@ func open(t testing.TB) *gate {
 
 func openEmpty(t testing.TB, change ...func(*saml.Settings)) *gate {
 	t.Helper()
-	g := &gate{House: logintest.New(t, []store.Schema{saml.Schema()}, []lang.Source{saml.Words()})}
+	g := &gate{House: logintest.New(t, []store.Schema{saml.Schema(), feed.Schema()}, []lang.Source{saml.Words()})}
 	g.book = rp.New(g.DB, g.Ring.MAC, saml.Check())
 	settings := saml.Settings{
 		Scopes: []string{"example.ac.jp", "med.example.ac.jp"}, Names: map[lang.Tag]string{lang.JA: "正門大学", lang.EN: "Seimon University"},
