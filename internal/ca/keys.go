@@ -105,7 +105,8 @@ func readKey(tx *store.Tx, id string) (keyRow, error) {
 	return k, err
 }
 
-// reseal brings sealed keys under the current master key.
+// reseal brings sealed keys under the current master key. One that cannot be opened
+// stays as it is: the doctor finds it, and everything else goes on.
 func (a *Authority) reseal(ctx context.Context) error {
 	ring, ok := a.cfg.Seal.(interface{ Stale(sealed []byte) bool })
 	if !ok {
@@ -123,7 +124,8 @@ func (a *Authority) reseal(ctx context.Context) error {
 			}
 			plain, err := a.cfg.Seal.Unseal(keyContext(id), sealed)
 			if err != nil {
-				return fmt.Errorf("ca: key %s: %w", id, err)
+				a.cfg.Log.Error("a key of the certificate authority cannot be opened", "key", id, "error", err)
+				return nil
 			}
 			fresh[id] = a.cfg.Seal.Seal(keyContext(id), plain)
 			return nil
