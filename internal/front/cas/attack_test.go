@@ -3,6 +3,7 @@ package cas_test
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -108,6 +109,9 @@ func TestNothingInClear(t *testing.T) {
 	g := open(t)
 	g.service("wiki", nil)
 	ticket := g.ticket(g.browser(), home("wiki"))
+	if !regexp.MustCompile(`^ST-[A-Za-z0-9-]{32,250}$`).MatchString(ticket) { // CAS Protocol 3.0, 3.1.1, 3.7
+		t.Errorf("services may not take %q for a ticket", ticket)
+	}
 	err := g.DB.Read(t.Context(), func(tx *store.Tx) error {
 		var hash, sealed []byte
 		err := tx.QueryRow("SELECT hash, sealed FROM cas_ticket").Scan(&hash, &sealed)
@@ -230,7 +234,7 @@ func TestCallbackAbuse(t *testing.T) {
 		t.Errorf("a redirect was followed: %d calls", len(g.wire.seen))
 	}
 	// Without a ticket nobody is called at all.
-	g.fails("INVALID_TICKET", "serviceValidate", "service", home("front"), "ticket", "ST-"+strings.Repeat("A", 43), "pgtUrl", callback)
+	g.fails("INVALID_TICKET", "serviceValidate", "service", home("front"), "ticket", "ST-"+strings.Repeat("A", 52), "pgtUrl", callback)
 	if len(g.wire.seen) != 1 {
 		t.Error("called without a good ticket")
 	}

@@ -27,10 +27,10 @@ func FuzzAddress(f *testing.F) {
 }
 
 func FuzzTicketForm(f *testing.F) {
-	f.Add("ST-" + strings.Repeat("A", 43))
+	f.Add("ST-" + strings.Repeat("A", 52))
 	f.Add("PGT-")
 	f.Fuzz(func(t *testing.T, text string) {
-		if formed(text, kindService) && (len(text) != 46 || strings.ContainsAny(text, " <>&\"'")) {
+		if formed(text, kindService) && (len(text) != 55 || strings.ContainsAny(text, " <>&\"'")) {
 			t.Fatalf("%q is taken for a ticket", text)
 		}
 	})

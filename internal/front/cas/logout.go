@@ -17,11 +17,6 @@ import (
 	"seimon/internal/store"
 )
 
-func newReceipt() string {
-	token, _ := authn.NewToken()
-	return kindReceipt + "-" + token
-}
-
 // SignOut implements login.SignOuter: every ticket of the visit ends, and the service
 // is told of each one that it took, at the address that the person came back to (CAS
 // Protocol 3.0, 2.3.3). An error asks to be called again later; those told are

@@ -34,7 +34,7 @@ func TestValidation(t *testing.T) {
 		"INVALID_REQUEST ":                   {"ticket", "ST-1"},
 		"INVALID_TICKET":                     {"service", at, "ticket", "ST-1"},
 		"INVALID_TICKET of no form":          {"service", at, "ticket", strings.Repeat("x", 5000)},
-		"INVALID_TICKET that never was":      {"service", at, "ticket", "ST-" + strings.Repeat("A", 43)},
+		"INVALID_TICKET that never was":      {"service", at, "ticket", "ST-" + strings.Repeat("A", 52)},
 		"INVALID_REQUEST with two tickets":   {"service", at, "ticket", "ST-1", "ticket", "ST-2"},
 		"INVALID_REQUEST with two addresses": {"service", at, "service", at, "ticket", "ST-1"},
 	} {
@@ -243,7 +243,7 @@ func TestProxying(t *testing.T) {
 		"a service that did not allow it": {pgt, home("closed"), "UNAUTHORIZED_SERVICE"},
 		"an unknown service":              {pgt, "https://evil.example.org/", "UNAUTHORIZED_SERVICE"},
 		"a ticket of another kind":        {g.ticket(b, home("front")), home("archive"), "INVALID_TICKET"},
-		"a receipt":                       {"PGTIOU-" + strings.Repeat("A", 43), home("archive"), "INVALID_TICKET"},
+		"a receipt":                       {"PGTIOU-" + strings.Repeat("A", 52), home("archive"), "INVALID_TICKET"},
 		"nothing":                         {"", "", "INVALID_TICKET"},
 	} {
 		if r := g.validate("proxy", "pgt", c.pgt, "targetService", c.target); r.ProxyFail.Code != c.code || r.Proxy != "" {

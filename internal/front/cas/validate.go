@@ -127,7 +127,7 @@ func (s *service) judge(t ticket, a asked) *refusal {
 func (f *Front) grantTo(ctx context.Context, s *service, t ticket, callback string) (receipt string, no *refusal, err error) {
 	grant := ticket{kind: kindGrant, party: s.ID, session: t.session, visit: t.visit, content: t.content}
 	grant.Proxies = append([]string{callback}, t.Proxies...)
-	receipt = newReceipt()
+	receipt = kindReceipt + "-" + secret()
 	var text string
 	err = f.DB.Write(ctx, func(tx *store.Tx) error {
 		text, err = f.issue(tx, grant, tx.Now.Add(grantLife))

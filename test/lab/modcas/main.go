@@ -76,8 +76,8 @@ func (j *journey) campus() error {
 	if err != nil {
 		return err
 	}
-	if p.Header.Get("X-User") != who.User || p.Header.Get("X-ACR") != "aal1" || p.Header.Get("X-Mail") == "" || slices.Contains(p.Asked, "totp") {
-		return fmt.Errorf("user %q, acr %q, mail %q, asked %v", p.Header.Get("X-User"), p.Header.Get("X-ACR"), p.Header.Get("X-Mail"), p.Asked)
+	if p.Header.Get("X-User") != who.User || p.Header.Get("Cas-Acr") != "aal1" || p.Header.Get("Cas-Mail") == "" || slices.Contains(p.Asked, "totp") {
+		return fmt.Errorf("user %q, acr %q, mail %q, asked %v", p.Header.Get("X-User"), p.Header.Get("Cas-Acr"), p.Header.Get("Cas-Mail"), p.Asked)
 	}
 	return nil
 }
@@ -88,8 +88,8 @@ func (j *journey) home() error {
 	if err != nil {
 		return err
 	}
-	if p.Header.Get("X-User") != who.User || p.Header.Get("X-ACR") != "aal2" || !slices.Contains(p.Asked, "totp") {
-		return fmt.Errorf("user %q, acr %q, asked %v", p.Header.Get("X-User"), p.Header.Get("X-ACR"), p.Asked)
+	if p.Header.Get("X-User") != who.User || p.Header.Get("Cas-Acr") != "aal2" || !slices.Contains(p.Asked, "totp") {
+		return fmt.Errorf("user %q, acr %q, asked %v", p.Header.Get("X-User"), p.Header.Get("Cas-Acr"), p.Asked)
 	}
 	return nil
 }
