@@ -102,6 +102,7 @@ func (s *site) rehearse() {
 	s.t.Helper()
 	s.edit(`#base = "http://pki`, `base = "http://pki`)
 	s.edit(`#realm = `, `realm = `)
+	s.edit(`#[certificate_host]`, "[certificate_host]\nlisten = \"127.0.0.1:0\"\nname = \"*.cert.sso.example.ac.jp\"\nport = 8443\ncert_header = true\nproxies = [\"127.0.0.1\"]\n")
 	for _, id := range []string{"payroll", "webmail", "old-service"} {
 		s.must("party", "add", id, "--name", "ja="+id, "--name", "en="+id, "--with", "redirect_uris=https://"+id+".example.ac.jp/callback")
 	}

@@ -280,6 +280,36 @@ func TestChoosingWronglyIsNoGuessing(t *testing.T) {
 	v.arrived(v.Browser, "webmail", student)
 }
 
+// TestRevokingEndsWhatRestsOnIt: in the same moment, in the browser that stands open.
+func TestRevokingEndsWhatRestsOnIt(t *testing.T) {
+	v := firstTour(t, first)
+	c := v.Certificate(v.account)
+	v.certified(c.Parsed())
+	v.arrived(v.Browser, "webmail", student)
+	v.Get("/enter/webmail")
+	v.arrived(v.Browser, "webmail", student)
+	v.revoke(c, ca.KeyCompromise)
+	v.Get("/enter/webmail").Want("ユーザー名")
+	v.without("webmail", c.Parsed())
+	v.Want("失効しました")
+}
+
+// TestRevokedBetweenAnswerAndEnd: the row decides at the moment that counts.
+func TestRevokedBetweenAnswerAndEnd(t *testing.T) {
+	v := firstTour(t, logintest.Policy)
+	c := v.Certificate(v.account)
+	v.Certificate(v.account)
+	v.signIn("webmail", student, logintest.Password)
+	v.Click("証明書を選ぶ")
+	v.Get(v.Show(v.Location(), c.Parsed()))
+	v.revoke(c, ca.KeyCompromise)
+	v.next()
+	if v.Left() {
+		t.Fatal("a revoked certificate signed in")
+	}
+	v.Want("失効しました")
+}
+
 // first is a policy under which a certificate may come before the user name.
 const first = logintest.Policy + "\n[clientcert]\nfirst = true\n"
 

@@ -61,7 +61,7 @@ for (const kind of ['chrome', 'firefox']) {
         await start(['good'], { tls });
         await secondStep(page, me, 'ja');
         await look(page, `${kind}-cert-1-ask`);
-        await choose(kind, page, 0);
+        await choose(page, 0);
         await through(page, 'ja');
         await says(page, /mfa/);
         await stop();
@@ -72,11 +72,11 @@ for (const kind of ['chrome', 'firefox']) {
       await start(['good']);
       await secondStep(page, me, 'en');
       for (let i = 0; i < 2; i++) {
-        await choose(kind, page, 'cancel');
+        await choose(page, 'cancel');
         await says(page, words.en.none, words.en.again, certs.good.name, certs.good.tail);
       }
       await look(page, `${kind}-cert-2-cancelled-en`);
-      await choose(kind, page, 0);
+      await choose(page, 0);
       await through(page, 'en');
       await stop();
     });
@@ -84,7 +84,7 @@ for (const kind of ['chrome', 'firefox']) {
     test('no certificate in the browser; one click leads to the one-time password', async () => {
       await start([]);
       await secondStep(page, me, 'ja');
-      await choose(kind, page, 'nothing');
+      await choose(page, 'nothing');
       await says(page, words.ja.none, words.ja.app);
       await look(page, `${kind}-cert-3-none-ja`);
       await press(page, 'a[href*="way=totp"]');
@@ -99,7 +99,7 @@ for (const kind of ['chrome', 'firefox']) {
         await start([name]);
         // Browsers do not offer what has expired; the page names it all the same.
         await secondStep(page, name === 'expired' ? late : me, tag);
-        await choose(kind, page, 0);
+        await choose(page, 0);
         await says(page, words[tag][name], words[tag].again, certs[name].name, /[0-9A-Z]{4}-[0-9A-Z]{4}/);
         await look(page, `${kind}-cert-4-${name}-${tag}`);
         await stop();
@@ -111,7 +111,7 @@ for (const kind of ['chrome', 'firefox']) {
       await secondStep(page, me, 'ja');
       const tried = [];
       for (const entry of [0, 1]) {
-        await choose(kind, page, entry);
+        await choose(page, entry);
         const said = await text(page);
         tried.push(said.includes(words.ja.other));
         if (!tried.at(-1)) break;
@@ -122,7 +122,7 @@ for (const kind of ['chrome', 'firefox']) {
       // The next person at the same browser is asked afresh.
       await secondStep(page, other, 'ja');
       for (const entry of [0, 1]) {
-        await choose(kind, page, entry);
+        await choose(page, entry);
         if (!(await text(page)).includes(words.ja.other)) break;
         tried.push(true);
       }
@@ -138,7 +138,7 @@ for (const kind of ['chrome', 'firefox']) {
       await press(page, '#signin');
       await press(page, 'a[href*="way=clientcert"]');
       await look(page, `${kind}-cert-5-first`);
-      await choose(kind, page, 0);
+      await choose(page, 0);
       await through(page, 'ja');
       await says(page, /mfa/, /sc/);
       await stop();

@@ -72,26 +72,18 @@ export async function keys(typed) {
   }
 }
 
-/** list are the keys that choose an entry of the list, from the window's first state. */
-function list(kind, entry) {
-  const down = Array(entry).fill('Down');
-  if (kind === 'chrome') return [...down, 'Return'];
-  // Firefox puts the cursor on OK: the list is one step further.
-  return entry ? ['Tab', ...down, 'Return', 'Return'] : ['Return'];
-}
-
 /**
  * choose presses the button of the page and answers the browser's own window: a number
  * chooses that entry of the list, 'cancel' none, 'nothing' expects that no window comes.
  */
-export async function choose(kind, page, answer) {
+export async function choose(page, answer) {
   const button = 'a.button.primary[href^="/certificate/"]';
   await page.waitForSelector(button, { visible: true, timeout: 10000 });
   await page.evaluate(() => { globalThis.stillHere = true; });
   const left = () => page.evaluate(() => !globalThis.stillHere).catch(() => true);
   page.click(button).catch(() => {}); // it ends when the window is answered
   if (answer === 'nothing') return back(page, left);
-  const typed = answer === 'cancel' ? ['Escape'] : list(kind, answer);
+  const typed = answer === 'cancel' ? ['Escape'] : [...Array(answer).fill('Down'), 'Return'];
   for (let round = 0; round < 6; round++) {
     await pause(1500);
     if (await Promise.race([left(), pause(1500).then(() => false)])) break;
