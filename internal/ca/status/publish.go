@@ -16,11 +16,15 @@ import (
 
 // Publish signs the lists and the responder's certificates that are due. A job calls
 // it about once a second on one node at a time; if two nodes do, nothing breaks.
-func (s *Status) Publish(ctx context.Context) error {
+func (s *Status) Publish(ctx context.Context) (err error) {
+	if s.resting() {
+		return nil
+	}
+	defer func() { s.rest(err) }()
 	var issuers map[string]*issuer
 	var due []listKey
 	var bare []string
-	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
+	err = s.db.Read(ctx, func(tx *store.Tx) (err error) {
 		if issuers, err = s.authorities(tx); err != nil {
 			return err
 		}
@@ -45,6 +49,26 @@ func (s *Status) Publish(ctx context.Context) error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// pause is how long a round that failed is followed by none: a key that is away is
+// not asked for every second.
+const pause = 5 * time.Second
+
+func (s *Status) resting() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	left := s.until.Sub(s.db.Now())
+	return left > 0 && left <= pause
+}
+
+// rest notes how a round went.
+func (s *Status) rest(failed error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.until = (time.Time{}); failed != nil {
+		s.until = s.db.Now().Add(pause)
+	}
 }
 
 // dueLists tells which lists are missing, old or changed.

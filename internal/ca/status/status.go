@@ -51,6 +51,7 @@ type Status struct {
 	lists   map[listKey]*list
 	signers map[string]*signer
 	read    time.Time // when issuers, lists and signers were read
+	until   time.Time // when publishing is tried again after a failure
 
 	answers answers
 }
