@@ -31,7 +31,7 @@ export function seimon(args, input = '') {
 const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
 
 /** until waits until a test gives something true. */
-export async function until(what, test, patience = 15000) {
+export async function until(what, test, patience = 30000) {
   for (const end = Date.now() + patience; Date.now() < end; await sleep(100)) {
     const found = await test();
     if (found) return found;
@@ -66,7 +66,7 @@ export function titles() {
 export async function answer(kind, keys, { not = [], text = '' } = {}) {
   let w;
   try {
-    w = await until(`the dialog ${kind}`, () => windows(kind).find((x) => !not.includes(x)), 20000);
+    w = await until(`the dialog ${kind}`, () => windows(kind).find((x) => !not.includes(x)), 60000);
   } catch (e) {
     tool('import', '-window', 'root', `${shots}/no-dialog.png`);
     throw new Error(`${e.message}; windows: ${titles().join(' | ')}`);
@@ -121,14 +121,15 @@ function hosts() {
   return [...new Set(names)];
 }
 
+/** text is what the page says; nothing while a dialog of the browser holds it up. */
 export async function text(page) {
-  return page.evaluate(() => document.body.innerText);
+  return Promise.race([page.evaluate(() => document.body.innerText), sleep(2000).then(() => '')]);
 }
 
 /** goes clicks and does not wait: a dialog of the browser may come before any page. */
 export async function goes(page, selector) {
   await page.waitForSelector(selector, { visible: true, timeout: 10000 });
-  await page.evaluate((s) => { document.querySelector(s).click(); }, selector);
+  await Promise.race([page.evaluate((s) => { setTimeout(() => document.querySelector(s).click()); }, selector), sleep(5000)]);
 }
 
 /** toChooser goes on campus to the sign-in and presses the button that asks for a certificate. */
@@ -168,7 +169,7 @@ async function settled(page) {
 }
 
 /** finish waits until the page is where, or says what, a test wants. */
-export async function finish(page, test, patience = 20000) {
+export async function finish(page, test, patience = 60000) {
   try {
     await until('the page', async () => {
       try {
