@@ -68,8 +68,16 @@ func (f Forecaster) For(s Standing, at Place, service string) Forecast {
 // with is For under a further requirement.
 func (f Forecaster) with(s Standing, at Place, service string, want authn.Requirement) Forecast {
 	out := Forecast{Ruling: f.Doc.Rule(policy.Question{Service: service, Groups: s.Account.Groups, Zone: at.Zone, Addr: at.Addr})}
+	first := policy.FirstQuestion{Service: service, Zone: at.Zone, Named: true, Groups: s.Account.Groups}
+	evidence, has := slices.Clone(s.Evidence), slices.Clone(s.Has)
+	for i, e := range evidence {
+		evidence[i].Traits = f.Doc.Leads(first, e.Kind, e.Traits)
+	}
+	for i, a := range has {
+		has[i].Traits = f.Doc.Leads(first, a.Kind, a.Traits)
+	}
 	out.Case = policy.Case{
-		Known: true, Requirement: out.Ruling.Requirement.Stricter(want), Evidence: s.Evidence, Has: s.Has,
+		Known: true, Requirement: out.Ruling.Requirement.Stricter(want), Evidence: evidence, Has: has,
 		TrustedBrowser: s.Trusted, Place: out.Ruling.Place, Now: f.Now, Refused: out.Ruling.Refused,
 	}
 	if code, _ := s.Account.Standing(f.Now); code != "" && s.Account.ID != "" {
