@@ -1,6 +1,8 @@
 package cas
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/url"
 	"strings"
 )
@@ -61,6 +63,18 @@ type Address struct {
 	// Match is "exact", or "prefix": every address that begins with the path of URL,
 	// which then ends with a slash. Scheme, host and port are always exact.
 	Match string `json:"match,omitempty"`
+}
+
+// UnmarshalJSON also takes the text of an exact address alone.
+func (a *Address) UnmarshalJSON(text []byte) error {
+	if json.Unmarshal(text, &a.URL) == nil {
+		a.Match = matchExact
+		return nil
+	}
+	type plain Address
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	return d.Decode((*plain)(a))
 }
 
 const (

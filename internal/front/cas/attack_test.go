@@ -130,7 +130,7 @@ func TestNothingInClear(t *testing.T) {
 func TestAddressTricks(t *testing.T) {
 	g := open(t)
 	g.service("wiki", nil)
-	g.service("exact", members{"addresses": []members{{"url": "https://exact.example.org/cas"}}})
+	g.service("exact", members{"addresses": []string{"https://exact.example.org/cas"}})
 	b := g.browser()
 	g.ticket(b, home("wiki"))
 	for _, address := range tricks() {
@@ -244,19 +244,20 @@ func TestCallbackAbuse(t *testing.T) {
 func TestRegistrations(t *testing.T) {
 	g := open(t)
 	for what, bad := range map[string]members{
-		"no address":              {"addresses": []members{}},
-		"http":                    {"addresses": []members{{"url": "http://a.example.org/"}}},
-		"no path":                 {"addresses": []members{{"url": "https://a.example.org"}}},
-		"a prefix without slash":  {"addresses": []members{{"url": "https://a.example.org/app", "match": "prefix"}}},
-		"a prefix with a query":   {"addresses": []members{{"url": "https://a.example.org/app/?a=/", "match": "prefix"}}},
-		"a pattern":               {"addresses": []members{{"url": "https://*.example.org/", "match": "prefix"}}},
-		"another kind of match":   {"addresses": []members{{"url": "https://a.example.org/", "match": "regex"}}},
-		"dot segments":            {"addresses": []members{{"url": "https://a.example.org/a/../"}}},
-		"a callback by http":      {"proxy_callbacks": []string{"http://a.example.org/pgt"}},
-		"a callback in the house": {"proxy_callbacks": []string{"https://localhost:x/"}},
-		"a name not released":     {"user": "employeeNumber"},
-		"an odd logout":           {"logout": "front"},
-		"an unknown member":       {"evaluation_order": 1},
+		"no address":                      {"addresses": []members{}},
+		"http":                            {"addresses": []members{{"url": "http://a.example.org/"}}},
+		"no path":                         {"addresses": []members{{"url": "https://a.example.org"}}},
+		"a prefix without slash":          {"addresses": []members{{"url": "https://a.example.org/app", "match": "prefix"}}},
+		"a prefix with a query":           {"addresses": []members{{"url": "https://a.example.org/app/?a=/", "match": "prefix"}}},
+		"a pattern":                       {"addresses": []members{{"url": "https://*.example.org/", "match": "prefix"}}},
+		"another kind of match":           {"addresses": []members{{"url": "https://a.example.org/", "match": "regex"}}},
+		"dot segments":                    {"addresses": []members{{"url": "https://a.example.org/a/../"}}},
+		"a callback by http":              {"proxy_callbacks": []string{"http://a.example.org/pgt"}},
+		"a callback in the house":         {"proxy_callbacks": []string{"https://localhost:x/"}},
+		"a name not released":             {"user": "employeeNumber"},
+		"an odd logout":                   {"logout": "front"},
+		"an unknown member":               {"evaluation_order": 1},
+		"an unknown member of an address": {"addresses": []members{{"url": "https://a.example.org/", "regex": true}}},
 	} {
 		err := g.DB.Write(t.Context(), func(tx *store.Tx) error { return g.put(tx, "bad", bad) })
 		if err == nil {
