@@ -46,6 +46,11 @@ const user = "s1234567"
 // open starts the listener, with the door changed as a test wants it.
 func open(t *testing.T, change func(*certdoor.Door)) *hall {
 	t.Helper()
+	return openHall(t, change)
+}
+
+func openHall(t testing.TB, change func(*certdoor.Door)) *hall {
+	t.Helper()
 	house := logintest.New(t, nil, nil)
 	h := &hall{House: house, front: house.Enter(), door: house.Door, roots: x509.NewCertPool()}
 	h.Found()
