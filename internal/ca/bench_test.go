@@ -8,6 +8,7 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"math/big"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 
 	"seimon/internal/authn"
 	"seimon/internal/ca"
+	"seimon/internal/store"
 )
 
 // floors measures what the same cores do without us: the bare signature, and the
@@ -122,6 +124,55 @@ func BenchmarkIssue(b *testing.B) {
 			b.ReportMetric(speed/made, "of-x509")
 			b.ReportMetric(float64(spent.Microseconds())/float64(b.N), "cpu-µs")
 			b.ReportMetric(once, "bare-cpu-µs")
+		})
+	}
+}
+
+// BenchmarkRevoke revokes beside 100,000 certificates that are revoked already: what
+// grows is the list, not the work of revoking.
+func BenchmarkRevoke(b *testing.B) {
+	for _, revoked := range []int{0, 100_000} {
+		b.Run(fmt.Sprint("beside-", revoked), func(b *testing.B) {
+			h := founded(b, func(c *ca.Config) { c.Profiles = []byte("[person-device]\nper_account = 1000000") })
+			h.fill(revoked)
+			const count = 200
+			took := make([]time.Duration, 0, count)
+			for i := range count {
+				o := order(p256(b).Public())
+				o.Holder.Account = authn.AccountID(fmt.Sprint("acc_", i))
+				c := h.issue(o)
+				begin := time.Now()
+				h.write(func(tx *store.Tx) error {
+					_, err := h.ca.Revoke(tx, c.ID, ca.KeyCompromise, "bench")
+					return err
+				})
+				took = append(took, time.Since(begin))
+			}
+			slices.Sort(took)
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(float64(took[count/2].Microseconds())/1000, "p50-ms")
+			b.ReportMetric(float64(took[count*95/100].Microseconds())/1000, "p95-ms")
+		})
+	}
+}
+
+// fill stores many revoked certificates without making them.
+func (h *house) fill(n int) {
+	h.t.Helper()
+	const step = 1000
+	issuer := h.active()
+	for at := 0; at < n; at += step {
+		h.write(func(tx *store.Tx) error {
+			for i := at; i < min(at+step, n); i++ {
+				_, err := tx.Exec(`INSERT INTO ca_certificate (id, issuer, serial, profile, account, person, name, label, device, mail, upn, shard,
+					not_before, not_after, state, revoked_at, reason, replaces, replaced_by, card, key_hash, intent, token, der, leaf, created_at, issued_at)
+					VALUES ($1, $2, $3, 'person-device', $1, '', 'name', 'label', '', '', '', $4, 1, $5, 'revoked', 1, 'keyCompromise', '', '', '', $6, $6, $6, $7, $8, 1, 1)`,
+					fmt.Sprintf("cert_%08x", i), issuer, fmt.Sprintf("40%030X", i), 1+i%8, store.Millis(tx.Now.AddDate(1, 0, 0)), fmt.Appendf(nil, "%032d", i), make([]byte, 900), i)
+				if err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 	}
 }
