@@ -170,6 +170,10 @@ func (o Office) Unblock(ctx context.Context, m Mending) (c Card, err error) {
 	if err := o.expect(ctx, b, c); err != nil {
 		return c, err
 	}
+	// A number can be copied: the PUK goes only to a card that has our management key.
+	if err := o.manage(b); err != nil {
+		return c, err
+	}
 	puk, err := o.open(c, "puk", c.puk)
 	if err != nil {
 		return c, err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -632,5 +633,44 @@ func TestSecretsOutliveTheMasterKey(t *testing.T) {
 	h.Seal = old
 	if n, err := h.Book.Reseal(t.Context(), h.db, h.ring, h.ring.Stale); n != 0 || err != nil {
 		t.Errorf("sealed twice: %d, %v", n, err)
+	}
+}
+
+// spy is a card that pretends to be another one and writes down what it is told.
+func (h *counter) spy(serial string) (v *vcard.Card, told func() string) {
+	h.t.Helper()
+	file := h.t.TempDir() + "/spy.json"
+	_, err := vcard.New(file, 10, 10)
+	h.must(err)
+	text, err := os.ReadFile(file)
+	h.must(err)
+	text = regexp.MustCompile(`"Serial": \d+`).ReplaceAll(text, []byte(`"Serial": `+strings.TrimPrefix(serial, "Y")))
+	h.must(os.WriteFile(file, text, 0o600))
+	v, err = vcard.Load(file)
+	h.must(err)
+	var b strings.Builder
+	v.Trace = func(s string) { b.WriteString(s) }
+	return v, b.String
+}
+
+func TestACardThatPretendsLearnsNothing(t *testing.T) {
+	h := open(t)
+	h.ready("s2600001", "0001")
+	v, told := h.spy(h.find("0001").Serial)
+	h.in = v
+	h.fails("personalised elsewhere", "unblock", "0001", "--why", "forgot", "--document", "passport")
+	if strings.Contains(told(), "> 002c") {
+		t.Error("the PUK was told to a card that only has the same number")
+	}
+	h.fails("cannot become personalising", "personalise", "s2600001")
+	h.fails("personalised elsewhere", "return", "0001", "--wipe")
+	if c := h.find("0001"); c.State != card.Handed {
+		t.Errorf("the card is %s", c.State)
+	}
+	if strings.Contains(told(), "> 00ff") {
+		t.Error("a management key was told to the pretender")
+	}
+	if h.ok("status"); h.find("0001").Tries != 10 {
+		t.Error("tries")
 	}
 }
