@@ -22,6 +22,9 @@ func (c *Card) generate(slot byte, d []byte) ([]byte, uint16) {
 		return nil, swSecurity
 	}
 	l, err := parseTLV(d)
+	if err != nil {
+		return nil, swBadData
+	}
 	ac, _ := find(l, 0xac)
 	if l, err = parseTLV(ac); err != nil {
 		return nil, swBadData

@@ -45,7 +45,7 @@ func (r *Reader) Insert(ctx context.Context) error {
 	go func() {
 		defer close(done)
 		defer conn.Close()
-		if err := serve(conn, r.card); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.EOF) && r.card.Trace != nil {
+		if err := serve(conn, r.card); !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.EOF) && r.card.Trace != nil {
 			r.card.Trace("left the reader: " + err.Error())
 		}
 	}()
