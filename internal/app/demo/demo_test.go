@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"io"
 	"io/fs"
 	"net"
@@ -235,6 +236,7 @@ func TestDemo(t *testing.T) {
 	t.Run("sign out", r.testSignOut)
 	t.Run("clock", r.testClock)
 	t.Run("hosts", r.testHosts)
+	t.Run("revocation", r.testRevocation)
 	t.Run("end", r.testEnd)
 }
 
@@ -249,6 +251,42 @@ func (r *running) testAnnouncement(t *testing.T) {
 	}
 	if r.trouble("pending").ActivationCode == "" || r.trouble("replaced").OldTOTPSecret == "" || r.trouble("changed").FormerPassword == "" {
 		t.Error("the secrets of people in trouble are missing")
+	}
+}
+
+// Programs beside the demo find the issuer, its list and its responder at once.
+func (r *running) testRevocation(t *testing.T) {
+	text, err := os.ReadFile(r.IssuerCAFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, rest := pem.Decode(text)
+	root, _ := pem.Decode(rest)
+	if block == nil || root == nil {
+		t.Fatal("the file must hold issuer and root")
+	}
+	issuer, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	take := func(r *http.Response, err error) []byte {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		body, err := io.ReadAll(r.Body)
+		if err != nil || r.StatusCode != http.StatusOK {
+			t.Fatal(r.Status, err)
+		}
+		return body
+	}
+	list, err := x509.ParseRevocationList(take(http.Get(r.CRL)))
+	if err != nil || list.CheckSignatureFrom(issuer) != nil {
+		t.Error("the list", err)
+	}
+	if said := take(http.Post(r.OCSP, "application/ocsp-request", strings.NewReader("hello"))); !bytes.Equal(said, []byte{0x30, 3, 10, 1, 1}) {
+		t.Errorf("the responder says %x to nonsense", said) // RFC 6960 4.2.1, malformedRequest
 	}
 }
 
