@@ -10,11 +10,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"seimon/internal/authn"
 	"seimon/internal/ca"
 	"seimon/internal/ca/trust"
 	"seimon/internal/desk/certdoor"
+	"seimon/internal/diagnosis"
 	"seimon/internal/directory"
 	"seimon/internal/factor"
 	"seimon/internal/factor/clientcert"
@@ -329,4 +331,44 @@ func (c managedCommand) Run(d *Desk) error {
 	text := map[string]string{"chrome": p.Chrome, "edge": p.Edge, "firefox": p.Firefox}[c.Browser]
 	_, err = fmt.Fprintln(d.Out(), text)
 	return err
+}
+
+// checkCertHost looks at what the certificate hosts need: a server certificate that is
+// for all their names and none of the gate's, and an issuer whose certificates count.
+func (h *House) checkCertHost(ctx context.Context) ([]diagnosis.Finding, error) {
+	if h.Door == nil {
+		return nil, nil
+	}
+	issuers, err := h.offeredIssuers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(issuers) == 0 {
+		return found("certhost.issuer", diagnosis.Warn), nil
+	}
+	k := h.Config.CertHost
+	if k.CertHeader {
+		return nil, nil
+	}
+	cert, key := k.Certificate, k.Key
+	if cert == "" {
+		cert, key = h.Config.TLS.Certificate, h.Config.TLS.Key
+	}
+	pair, err := tls.LoadX509KeyPair(h.Config.path(cert), h.Config.path(key))
+	if err != nil {
+		return found("certhost", diagnosis.Broken, "reason", err.Error()), nil
+	}
+	for _, name := range h.Door.Names.Wildcard() {
+		if pair.Leaf.VerifyHostname(strings.Replace(name, "*", "doctor", 1)) != nil {
+			return found("certhost.name", diagnosis.Broken, "host", name), nil
+		}
+	}
+	until := pair.Leaf.NotAfter.UTC().Format(time.RFC3339)
+	switch now := h.DB.Now(); {
+	case now.After(pair.Leaf.NotAfter):
+		return found("certhost.expired", diagnosis.Broken, "until", until), nil
+	case now.Add(certificateWarning).After(pair.Leaf.NotAfter):
+		return found("certhost.soon", diagnosis.Warn, "until", until), nil
+	}
+	return nil, nil
 }

@@ -85,6 +85,7 @@ func (h *House) checks(p lang.Printer) []diagnosis.Check {
 		diagnosis.CheckDatabase(h.DB, time.Now),
 		{Code: "masterkey", Run: h.checkMaster},
 		{Code: "tls", Run: h.checkCertificate},
+		{Code: "certhost", Run: h.checkCertHost},
 		{Code: "hash", Run: h.checkHash},
 		{Code: "name", Run: h.checkName},
 		{Code: "reach", Run: h.checkReach},
