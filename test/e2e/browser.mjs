@@ -12,7 +12,7 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/
 
 export const sizes = { phone: { width: 390, height: 844 }, desk: { width: 1280, height: 900 } };
 
-function trust(dir) {
+function trust(dir, own) {
   mkdirSync(dir, { recursive: true });
   // A password file keeps certutil from ever asking a terminal that is not there.
   const secret = dir + '/empty';
@@ -20,16 +20,20 @@ function trust(dir) {
   const options = { stdio: ['ignore', 'ignore', 'inherit'] };
   execFileSync('certutil', ['-N', '-d', 'sql:' + dir, '-f', secret], options);
   execFileSync('certutil', ['-A', '-d', 'sql:' + dir, '-f', secret, '-n', 'demo', '-t', 'C,,', '-i', demo.ca_file], options);
+  for (const { file, passphrase } of own) execFileSync('pk12util', ['-i', file, '-d', 'sql:' + dir, '-k', secret, '-W', passphrase], options);
 }
 
 let counter = 0;
 const homes = new Map();
 
-/** open starts a browser ('chrome' or 'firefox') with a fresh profile. */
-export async function open(kind, prefs = {}) {
+/**
+ * open starts a browser ('chrome' or 'firefox') with a fresh profile. own are client
+ * certificates that it has: { file, passphrase }.
+ */
+export async function open(kind, prefs = {}, own = []) {
   const home = `${process.env.WORK}/${kind}-${++counter}`;
   if (kind === 'chrome') {
-    trust(home + '/.pki/nssdb');
+    trust(home + '/.pki/nssdb', own);
     return puppeteer.launch({
       browser: 'chrome', executablePath: '/usr/bin/chromium', headless: true, userDataDir: home + '/profile',
       env: { ...process.env, HOME: home },
@@ -37,7 +41,7 @@ export async function open(kind, prefs = {}) {
         '--disable-component-update', '--disable-sync', '--lang=ja'],
     });
   }
-  trust(home);
+  trust(home, own);
   const browser = await puppeteer.launch({
     browser: 'firefox', executablePath: '/usr/bin/firefox-esr', headless: true, userDataDir: home,
     extraPrefsFirefox: {
