@@ -40,6 +40,7 @@ func main() {
 	peers := []peer{
 		{"zlint", 90 * time.Second, []string{*bin + "/zlint"}, ""},
 		{"pki", 120 * time.Second, []string{*bin + "/pki", "-here", *here + "/pki"}, ""},
+		{"p12", 120 * time.Second, []string{*bin + "/p12", "-here", *here + "/p12", "-writer", *bin + "/writer.mjs"}, ""},
 		{"radius", 120 * time.Second, []string{*bin + "/radius", "-here", *here + "/radius"}, ""},
 		{"vpn", 120 * time.Second, []string{*bin + "/vpn"}, ""},
 		{"hsm", 120 * time.Second, []string{*bin + "/hsm", "-hsm", *bin + "/seimon-hsm"}, ""},
