@@ -127,7 +127,8 @@ func (s *site) rehearse() {
 		"shibpid.csv":                        "peerEntity,persistentId,principalName,localId\nhttps://sp.example.org/sp,kLyH1uEvYigEvg1ZLh/QXeW1VAs=,s2600001,at1-Data\n",
 		"shibboleth-idp/conf/idp.properties": "idp.entityID = https://idp.example.ac.jp/idp/shibboleth\n",
 		"shibboleth-idp/conf/saml-nameid.properties": "idp.persistentId.sourceAttribute = uid\nidp.persistentId.salt = thisisaspecialsalt\n",
-		"services.json": `[{"id":"wiki","protocol":"oidc","names":{"ja":"ウィキ","en":"Wiki"},"registration":{"redirect_uris":["https://wiki.example.ac.jp/callback"]}}]`,
+		"services.json":        `[{"id":"wiki","protocol":"oidc","names":{"ja":"ウィキ","en":"Wiki"},"registration":{"redirect_uris":["https://wiki.example.ac.jp/callback"]}}]`,
+		"service-metadata.xml": serviceMetadata,
 	} {
 		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
 			s.t.Fatal(err)
@@ -256,3 +257,10 @@ func TestWordsAreWhole(t *testing.T) {
 	}
 	t.Logf("read in %v", time.Since(begin))
 }
+
+// serviceMetadata is what a SAML service says of itself.
+const serviceMetadata = `<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="https://wiki.example.org/shibboleth">
+  <md:SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
+    <md:AssertionConsumerService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://wiki.example.org/acs" index="1"/>
+  </md:SPSSODescriptor>
+</md:EntityDescriptor>`

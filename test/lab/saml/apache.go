@@ -40,10 +40,12 @@ func (a *apache) origin(name string) string { return fmt.Sprintf("https://%s:%d"
 
 func (a *apache) providers() []provider {
 	return []provider{
-		{name: "Shibboleth SP", plain: a.origin("shib.localhost") + "/shib.php", tellsClass: true, scoped: true,
+		{name: "Shibboleth SP", plain: a.origin("shib.localhost") + "/shib.php", tellsClass: true, logout: a.origin("shib.localhost") + "/Shibboleth.sso/Logout?return=" + a.origin("shib.localhost") + "/bye.html",
 			mfa: a.origin("shib.localhost") + "/Shibboleth.sso/Login?target=/strong/shib.php&authnContextClassRef=" + mfa},
-		{name: "mod_auth_mellon", plain: a.origin("mellon.localhost") + "/mellon.php", mfa: a.origin("mellon-mfa.localhost") + "/mellon.php"},
-		{name: "SimpleSAMLphp", plain: a.origin("simplesaml.localhost") + "/simplesaml.php", mfa: a.origin("simplesaml.localhost") + "/simplesaml.php?mfa=1", tellsClass: true},
+		{name: "mod_auth_mellon", plain: a.origin("mellon.localhost") + "/mellon.php", mfa: a.origin("mellon-mfa.localhost") + "/mellon.php",
+			logout: a.origin("mellon.localhost") + "/mellon/logout?ReturnTo=" + a.origin("mellon.localhost") + "/bye.html"},
+		{name: "SimpleSAMLphp", plain: a.origin("simplesaml.localhost") + "/simplesaml.php", mfa: a.origin("simplesaml.localhost") + "/simplesaml.php?mfa=1", tellsClass: true,
+			logout: a.origin("simplesaml.localhost") + "/simplesaml.php?logout=1"},
 	}
 }
 
@@ -103,6 +105,7 @@ func (a *apache) lay(s *stand.Stand, idp []byte) error {
 		text, e := files.ReadFile(name)
 		err = errors.Join(err, e, os.WriteFile(filepath.Join(a.Dir, "www", name), text, 0o644))
 	}
+	err = errors.Join(err, os.WriteFile(filepath.Join(a.Dir, "www/bye.html"), []byte("<p>bye</p>"), 0o644))
 	text, e := files.ReadFile("shib.php")
 	err = errors.Join(err, e, os.WriteFile(filepath.Join(a.Dir, "www/strong/shib.php"), text, 0o644))
 	cert := regexp.MustCompile(`<ds:X509Certificate>([^<]+)`).FindSubmatch(idp)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"seimon/test/lab/stand"
 )
@@ -19,7 +20,7 @@ type provider struct {
 	name       string
 	plain, mfa string
 	tellsClass bool
-	scoped     bool // checks scopes against the metadata
+	logout     string // signs out; empty where the provider has none
 }
 
 func main() {
@@ -42,6 +43,7 @@ func main() {
 	}) {
 		r.Exit()
 	}
+	judge(s, r, idp)
 	a := &apache{}
 	if r.Check("Apache and shibd start, their metadata is imported", func() error {
 		a, err = startApache(s, idp)
@@ -54,11 +56,15 @@ func main() {
 	if !r.Check("Chromium starts", func() error { return err }) {
 		r.Exit()
 	}
-	for _, p := range all {
-		v := &visit{stand: s, provider: p, browser: c}
+	for i, p := range all {
+		v := &visit{stand: s, provider: p, browser: c, other: all[(i+1)%len(all)]}
 		good := r.Check(p.name+": password on campus, attributes", v.campus)
 		good = r.Check(p.name+": the service asks for MFA, the person steps up", v.stepUp) && good
 		good = r.Check(p.name+": MFA that the person cannot reach is told to the service", v.unreached) && good
+		if p.logout != "" {
+			good = r.Check(p.name+": sign-out there ends the session at the gate and elsewhere", v.leave) && good
+			good = r.Check(p.name+": sign-out at the gate ends the session there", v.told) && good
+		}
 		if !good {
 			fmt.Println(a.log())
 		}
@@ -92,6 +98,7 @@ type visit struct {
 	stand    *stand.Stand
 	provider provider
 	browser  *chromium
+	other    provider
 }
 
 // learnt checks what the service shows.
@@ -166,4 +173,72 @@ func (v *visit) unreached() error {
 		return fmt.Errorf("let in: %+v", s)
 	}
 	return nil
+}
+
+// leave signs out at the provider: the gate asks for a password again.
+func (v *visit) leave() error {
+	who := v.stand.Take(false)
+	for _, address := range []string{v.other.plain, v.provider.plain} {
+		e, err := v.browser.walk(as(who, "campus", address))
+		if err == nil {
+			_, err = e.seen()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	e, err := v.browser.walk(as(who, "campus", v.provider.logout))
+	if err != nil {
+		return err
+	}
+	if strings.HasPrefix(e.URL, v.stand.SSO) {
+		return fmt.Errorf("ended at %s: %.300s", e.URL, e.Text)
+	}
+	if err := v.asksAgain(who); err != nil {
+		return fmt.Errorf("%w after %s: %.200s", err, e.URL, e.Text)
+	}
+	return nil
+}
+
+// told signs out at the gate: the provider's own session is over too.
+func (v *visit) told() error {
+	who := v.stand.Take(false)
+	e, err := v.browser.walk(as(who, "campus", v.provider.plain))
+	if err == nil {
+		_, err = e.seen()
+	}
+	if err != nil {
+		return err
+	}
+	j := as(who, "campus", v.stand.SSO+"/signout")
+	j.Press = []string{"form button.primary"}
+	if e, err = v.browser.walk(j); err != nil {
+		return err
+	}
+	if strings.Contains(e.Text, "everywhere") || strings.Contains(e.Text, "すべてのサービスからは") {
+		return fmt.Errorf("partial at %s: %.300s", e.URL, e.Text)
+	}
+	if err := v.asksAgain(who); err != nil {
+		return fmt.Errorf("%w after %s: %.200s", err, e.URL, e.Text)
+	}
+	return nil
+}
+
+// asksAgain waits until the provider sends the person to the gate for a password; a
+// sign-out by SOAP takes a moment.
+func (v *visit) asksAgain(who stand.Person) error {
+	for range 10 {
+		e, err := v.browser.walk(as(who, "campus", v.provider.plain))
+		if err != nil {
+			return err
+		}
+		if slices.Contains(e.Asked, "password") {
+			return nil
+		}
+		if len(e.Asked) > 0 {
+			return fmt.Errorf("asked %v", e.Asked)
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	return errors.New("the session lives on")
 }

@@ -1,6 +1,7 @@
 <?php
 require '/usr/share/simplesamlphp/lib/_autoload.php';
 $as = new \SimpleSAML\Auth\Simple('default-sp');
+if (isset($_GET['logout'])) $as->logout('https://' . $_SERVER['HTTP_HOST'] . '/bye.html');
 $ask = isset($_GET['mfa']) ? ['saml:AuthnContextClassRef' => 'https://refeds.org/profile/mfa'] : [];
 if ($as->isAuthenticated() && $ask && $as->getAuthData('saml:sp:AuthnContext') !== 'https://refeds.org/profile/mfa') {
     $as->login($ask + ['ReturnTo' => \SimpleSAML\Utils\HTTP::getSelfURL()]);
