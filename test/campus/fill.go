@@ -27,6 +27,9 @@ const (
 	Consent = "consent"
 )
 
+// Wiki is the address of a service that speaks CAS.
+const Wiki = "https://wiki.seimon.test/"
+
 // secret is the client secret of every service.
 const secret = "a-client-secret-of-more-than-32-characters"
 
@@ -84,7 +87,15 @@ func (c *Campus) fill(ctx context.Context, h *app.House) error {
 				return err
 			}
 		}
-		_, err := h.Policy.Apply(tx, "test", "policy.toml", []byte(policy), func(string) bool { return true })
+		err := h.Parties.Put(tx, rp.Party{
+			ID: "wiki", Protocol: "cas", Names: map[lang.Tag]string{lang.EN: "Wiki"}, Consent: rp.ConsentNone,
+			Registration: json.RawMessage(`{"addresses": ["` + Wiki + `"]}`),
+			Release:      []rp.Release{{Attribute: "displayName"}, {Attribute: "userName", Required: true}, {Attribute: "mail"}},
+		})
+		if err != nil {
+			return err
+		}
+		_, err = h.Policy.Apply(tx, "test", "policy.toml", []byte(policy), func(string) bool { return true })
 		return err
 	})
 	if err != nil {
