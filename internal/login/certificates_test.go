@@ -217,7 +217,9 @@ func certificateScenarios() []scenario {
 		{"C8", "C8", func(v *tour) {
 			old := v.Certificate(v.account)
 			next := v.Certificate(v.account, func(o *ca.Order) { o.Replaces = old.ID })
-			v.certified(old.Parsed())
+			v.from(logintest.Home).signIn("webmail", student, logintest.Password)
+			v.Want(next.Tail()).Refuse(old.Tail())
+			v.choose(old.Parsed())
 			v.Want(next.Tail())
 		}, []string{"新しいものに替わっています"}, []string{"A newer certificate took the place"}},
 		{"K accepted", "", func(v *tour) { v.certified(v.onCard("active").Parsed()) }, nil, nil},

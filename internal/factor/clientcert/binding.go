@@ -25,6 +25,7 @@ type record struct {
 	Tail      string `json:"tail"`
 	NotBefore int64  `json:"from"` // Unix seconds
 	NotAfter  int64  `json:"until"`
+	Replaced  bool   `json:"replaced,omitempty"` // a newer one took its place: it proves nothing any more
 }
 
 func readRecord(payload []byte) (record, error) {
@@ -48,7 +49,7 @@ func (r record) bytes() []byte {
 }
 
 func (r record) current(at time.Time) bool {
-	return at.Unix() >= r.NotBefore && at.Unix() < r.NotAfter
+	return !r.Replaced && at.Unix() >= r.NotBefore && at.Unix() < r.NotAfter
 }
 
 // identifier names a certificate: the SHA-256 of its DER form.
@@ -82,6 +83,9 @@ func Register(tx *store.Tx, bindings *factor.Bindings, c ca.Certificate) error {
 	if c.Account == "" || !proves(c) {
 		return nil
 	}
+	if err := replace(tx, bindings, c); err != nil {
+		return err
+	}
 	r := record{Cert: c.ID, Keeps: keeps(trust.Verdict{Certificate: c}), Name: c.Name, Tail: c.Tail(), NotBefore: c.NotBefore.Unix(), NotAfter: c.NotAfter.Unix()}
 	_, err := bindings.Add(tx, factor.Binding{
 		Account: c.Account, Kind: Kind, Identifier: identifier(c.DER), Label: labelled(c.Name, c.Label), State: factor.Active, Payload: r.bytes(),
@@ -90,6 +94,34 @@ func Register(tx *store.Tx, bindings *factor.Bindings, c ca.Certificate) error {
 		return nil // restored after a hold: the binding was never taken away, or is there again
 	}
 	return err
+}
+
+// replace marks the certificate whose place the new one takes.
+func replace(tx *store.Tx, bindings *factor.Bindings, c ca.Certificate) error {
+	if c.Replaces == "" {
+		return nil
+	}
+	all, err := bindings.Of(tx, c.Account)
+	if err != nil {
+		return err
+	}
+	for _, b := range all {
+		if b.Kind != Kind {
+			continue
+		}
+		r, err := readRecord(b.Payload)
+		if err != nil {
+			return err
+		}
+		if r.Cert == c.Replaces && !r.Replaced {
+			r.Replaced = true
+			b.Payload = r.bytes()
+			if err := bindings.Save(tx, b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // proves tells whether a certificate is for signing in here: those for the wireless

@@ -93,13 +93,14 @@ func (f *Factor) Kind() authn.Kind { return Kind }
 // more in its evidence.
 func (f *Factor) Traits() authn.Traits { return traits("") }
 
-// Holds tells a certificate in a file from one on a card.
+// Holds tells a certificate in a file from one on a card. One that was replaced is
+// none any more.
 func (f *Factor) Holds(bindings []factor.Binding) []authn.Authenticator {
 	var out []authn.Authenticator
 	seen := map[string]bool{}
 	for _, b := range bindings {
 		r, err := readRecord(b.Payload)
-		if err != nil || b.State != factor.Active || seen[r.Keeps] {
+		if err != nil || b.State != factor.Active || r.Replaced || seen[r.Keeps] {
 			continue
 		}
 		seen[r.Keeps] = true
