@@ -77,8 +77,9 @@ func newSAML(h *House) (login.Front, error) {
 	}
 	f := saml.New(saml.Rooms{
 		DB: h.DB, Hall: h.Hall, Parties: h.Parties, People: h.People, Sessions: h.Sessions, Ring: h.Ring, Audit: h.Audit,
-		Log: h.Log, Settings: settings, Feeds: h.Feeds,
+		Client: h.options.Client, Log: h.Log, Settings: settings, Feeds: h.Feeds,
 	})
+	h.Exit.Lead(f)
 	h.sweeps = append(h.sweeps, f.Sweep)
 	return f, nil
 }
