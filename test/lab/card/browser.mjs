@@ -12,6 +12,7 @@ const { default: puppeteer } = await import(require.resolve('puppeteer-core').re
 
 export const demo = JSON.parse(readFileSync(process.env.DEMO, 'utf8'));
 export const shots = fileURLToPath(new URL('./shots', import.meta.url));
+const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const opensc = '/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so';
 
 /** tool runs a program and gives what it says; a failure is part of the answer. */
@@ -209,4 +210,16 @@ export async function move(user, where, cards) {
 export async function shoot(page, name, screen = false) {
   if (screen) tool('import', '-window', 'root', `${shots}/${name}.png`);
   else await page.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
+}
+
+/** audit runs axe for WCAG 2.2 AA on a page and keeps a picture. */
+export async function audit(page, name) {
+  await shoot(page, name);
+  await page.evaluate(axe);
+  const result = await page.evaluate(() => globalThis.axe.run(document, {
+    runOnly: { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] },
+  }));
+  const found = result.violations.map((v) => `${v.id}: ${v.help} (${v.nodes.map((n) => n.target.join(' ')).join('; ')})`);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  if (found.length || wide > 0) throw new Error(`${name}: ${found.join('\n')} ${wide} pixels too wide`);
 }

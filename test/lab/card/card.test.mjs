@@ -2,7 +2,7 @@
 // own browser: NSS remembers a PIN as long as it runs.
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { cancelPIN, choose, demo, finish, goes, move, open, seimon, shoot, text, toChooser, tool, typePIN, until, windows } from './browser.mjs';
+import { audit, cancelPIN, choose, demo, finish, goes, move, open, seimon, shoot, text, toChooser, tool, typePIN, until, windows } from './browser.mjs';
 
 const [mine, other] = demo.cards;
 let pin = mine.pin;
@@ -75,8 +75,21 @@ for (const kind of ['chrome', 'firefox']) {
       assert.equal(c.state, 'active');
       assert.ok(c.used, 'the register does not know of the sign-in');
       await page.goto(demo.sso + '/portal/cards?lang=en');
-      await shoot(page, `${kind}-my-card`);
+      await audit(page, `${kind}-my-card`);
       assert.match(await text(page), /in use/);
+    }));
+
+    test('the pages about cards, for everybody, in both languages', () => inside(kind, async (page) => {
+      for (const [path, ja, en] of [['/card/number', '証明書の番号', 'My certificate number'], ['/card/locked', 'ロックされている', 'Is my card locked?']]) {
+        for (const [tag, words] of [['ja', ja], ['en', en]]) {
+          for (const width of [390, 1280]) {
+            await page.setViewport({ width, height: 844 });
+            await page.goto(`${demo.sso}${path}?lang=${tag}`, { waitUntil: 'load' });
+            assert.ok((await text(page)).includes(words), words);
+            await audit(page, `${kind}${path.replaceAll('/', '-')}-${tag}-${width}`);
+          }
+        }
+      }
     }));
 
     test('a wrong PIN, then the right one', () => inside(kind, async (page) => {
