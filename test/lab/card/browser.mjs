@@ -154,12 +154,13 @@ export async function cancelPIN() {
 }
 
 /** choose presses keys in the browser's list of certificates, which is part of its window. */
-export async function choose(page, keys = []) {
+export async function choose(page, keys = [], name = '') {
   await until('the PIN dialog to close', () => windows('pin').length === 0);
   const before = page.url();
   for (let n = 0; n < 6; n++) {
     await sleep(1500);
     if (page.url() !== before || (await settled(page))) return;
+    if (name) await shoot(page, name, true);
     for (const k of [...keys, 'Return']) xdo('key', k);
   }
 }
