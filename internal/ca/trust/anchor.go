@@ -215,7 +215,9 @@ func touched(n int64, err error) error {
 
 func (t *Trust) enabled(tx *store.Tx) ([]*parsed, error) {
 	list, err := t.parsed(tx)
-	return slices.DeleteFunc(list, func(p *parsed) bool { return !p.Enabled }), err
+	// RFC 5280 does not judge the dates of an anchor; here one that has ended is over.
+	over := func(p *parsed) bool { return !p.Enabled || tx.Now.After(p.certificate.NotAfter) }
+	return slices.DeleteFunc(list, over), err
 }
 
 // parsed reads the anchors; their certificates are parsed once.

@@ -171,6 +171,15 @@ func TestCertificatesOfAnotherHouseSignIn(t *testing.T) {
 	if len(hints) != 2 || !bytes.Equal(hints[1], e.cert.RawSubject) {
 		t.Errorf("%d hints", len(hints))
 	}
+	h.clock.Add(e.cert.NotAfter.Sub(now) + time.Hour)
+	h.read(func(tx *store.Tx) (err error) {
+		hints, err = h.trust.Hints(tx)
+		return err
+	})
+	if v := h.judge(taro); code(v) != "C7.unknown" || len(hints) != 1 {
+		t.Errorf("an issuer that has ended: %+v, %d hints", v, len(hints))
+	}
+	h.clock.Add(now.Sub(e.cert.NotAfter))
 	h.write(func(tx *store.Tx) error { return h.trust.Switch(tx, a.ID, false) })
 	if v := h.judge(taro); code(v) != "C7.unknown" {
 		t.Errorf("switched off: %+v", v)

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	listLimit = 64 << 20 // bytes of a fetched list
+	listLimit = 32 << 20 // bytes of a fetched list
 	listWait  = time.Minute
 	// A list is fetched again after a third of its life, within these bounds.
 	soonest = 10 * time.Minute
