@@ -174,8 +174,14 @@ func (c *UnpinCommand) Run(env Env) error {
 		if len(f.Sources) == len(s.Sources) {
 			return fmt.Errorf("%s has no generation %d", c.Name, c.Generation)
 		}
-		return k.save(tx, "feed.changed", f)
-	}, "%s: generation %d is not believed any more.\n", c.Name, c.Generation)
+		if err := k.save(tx, "feed.changed", f); err != nil {
+			return err
+		}
+		if s.Kind == Query || s.Loaded.Generation == c.Generation {
+			return k.Disown(tx, c.Name)
+		}
+		return nil
+	}, "%s: generation %d is not believed any more, nor what was loaded from it.\n", c.Name, c.Generation)
 }
 
 // RemoveCommand is "seimon feed remove".

@@ -90,7 +90,23 @@ func TestAFederationIsKeptWithCommands(t *testing.T) {
 	d.must("generation 2, 3 entities", "refresh", "gakunin")
 	d.fails("has no generation 7", "unpin", "gakunin", "--generation", "7")
 	d.must("not believed any more", "unpin", "gakunin", "--generation", "1")
-	d.fails("sources", "unpin", "gakunin", "--generation", "2")
+	third := h.world.publish("/g3.xml", f.write(one, 0, 1))
+	d.must("generation 3 is believed", "pin", "gakunin", "--url", third, "--signer", "one.pem", "--generation", "3")
+	if until := h.describe(entity(0)).Until; !h.clock.Now().Before(until) {
+		t.Error("a generation that was not in force takes the services along")
+	}
+	d.must("nor what was loaded", "unpin", "gakunin", "--generation", "2")
+	if until := h.describe(entity(0)).Until; h.clock.Now().Before(until) {
+		t.Error("what a disowned key signed is believed")
+	}
+	d.must("generation 3, 2 entities, 2 of them services: 0 new, 0 changed, 1 gone", "refresh", "gakunin")
+	if until := h.describe(entity(0)).Until; !h.clock.Now().Before(until) {
+		t.Error("the next generation does not count")
+	}
+	if s := h.describe(entity(2)); !s.Gone || h.clock.Now().Before(s.Until) {
+		t.Error("a service that only a disowned key had signed lives on")
+	}
+	d.fails("sources", "unpin", "gakunin", "--generation", "3")
 }
 
 func TestWhatIsShown(t *testing.T) {

@@ -302,6 +302,13 @@ func TestQueriesForSingleEntities(t *testing.T) {
 		if ask(1); !known(1) {
 			t.Error("a broken server takes away what is known")
 		}
+		h.clock.Add(40 * day)
+		if err := h.feeds.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if known(1) {
+			t.Error("an answer is kept for ever")
+		}
 	}
 }
 

@@ -21,6 +21,9 @@ func stay(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
+// errMissing says that the server works and does not have the document.
+var errMissing = errors.New("the server answers")
+
 // fetched is a document on its way in.
 type fetched struct {
 	io.ReadCloser
@@ -72,6 +75,8 @@ func (k *Keeper) fetch(ctx context.Context, address string, known Loaded) (*fetc
 	switch {
 	case a.StatusCode == http.StatusNotModified:
 		return &fetched{same: true}, body.Close()
+	case a.StatusCode == http.StatusNotFound:
+		return nil, errors.Join(fmt.Errorf("%w %s", errMissing, a.Status), body.Close())
 	case a.StatusCode != http.StatusOK:
 		return nil, errors.Join(body.Close(), fmt.Errorf("the server answers %s", a.Status))
 	}

@@ -128,6 +128,17 @@ func (k *Keeper) Remove(tx *store.Tx, id string) error {
 	return err
 }
 
+// Disown ends what was loaded from a generation that is not believed any more: its
+// services are refused until another document is loaded.
+func (k *Keeper) Disown(tx *store.Tx, id string) error {
+	now := store.Millis(tx.Now)
+	_, err := tx.Exec("UPDATE feed_feed SET loads = loads + 1, loaded = '{}', valid_until = $1, due_at = $1 WHERE id = $2", now, id)
+	if err == nil {
+		_, err = tx.Exec("UPDATE feed_entity SET gone = CASE WHEN gone > 0 THEN $1 ELSE gone END, valid_until = CASE WHEN valid_until > 0 THEN $1 ELSE valid_until END WHERE feed = $2", now, id)
+	}
+	return err
+}
+
 // Due lists the aggregates that should be looked at now.
 func (k *Keeper) Due(tx *store.Tx) ([]string, error) {
 	var out []string
@@ -150,7 +161,8 @@ const (
 // Sweep removes what nobody needs any more, a little at a time.
 func (k *Keeper) Sweep(ctx context.Context) error {
 	return k.DB.Background(ctx, func(tx *store.Tx) error {
-		if _, err := tx.Exec("DELETE FROM feed_entity WHERE gone > 0 AND gone < $1", store.Millis(tx.Now.Add(-keepGone))); err != nil {
+		long := store.Millis(tx.Now.Add(-keepGone))
+		if _, err := tx.Exec("DELETE FROM feed_entity WHERE gone > 0 AND gone < $1 OR valid_until > 0 AND valid_until < $1", long); err != nil {
 			return err
 		}
 		_, err := tx.Exec(`DELETE FROM feed_document WHERE hash IN (SELECT hash FROM feed_document WHERE stored_at < $1

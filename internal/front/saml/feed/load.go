@@ -172,7 +172,9 @@ func (k *Keeper) load(ctx context.Context, s State, source Source, f *fetched, o
 func (k *Keeper) collector(s State, index map[string]row) *collector {
 	c := &collector{now: k.DB.Now(), max: s.maxValidity(), known: map[string]hash{}, seen: map[string]hash{}, all: map[string]bool{}, root: "EntitiesDescriptor"}
 	for id, r := range index {
-		c.known[id] = r.hash
+		if !r.gone { // what only a vanished row leads to may be swept away meanwhile
+			c.known[id] = r.hash
+		}
 	}
 	return c
 }
@@ -324,7 +326,11 @@ func writeRows(tx *store.Tx, feed string, ids []string, seen map[string]hash) er
 // had them.
 func markGone(tx *store.Tx, s State, ids []string) error {
 	for part := range slices.Chunk(ids, rowsAtOnce) {
-		args := []any{s.ID, store.Millis(s.Loaded.ValidUntil)}
+		until := s.Loaded.ValidUntil
+		if until.IsZero() { // it was disowned
+			until = tx.Now
+		}
+		args := []any{s.ID, store.Millis(until)}
 		marks := make([]string, 0, len(part))
 		for _, id := range part {
 			args = append(args, id)

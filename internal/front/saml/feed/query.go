@@ -126,6 +126,9 @@ func (k *Keeper) ask(ctx context.Context, id string, servers []State, a *asked) 
 		if found = err == nil; found {
 			break
 		}
+		if errors.Is(err, errMissing) {
+			continue // strangers name services that do not exist
+		}
 		noted := k.DB.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
 			_, err2 := tx.Exec("UPDATE feed_feed SET fault = $1, checked_at = $2 WHERE id = $3", shorten(err.Error()), store.Millis(tx.Now), s.ID)
 			return err2
