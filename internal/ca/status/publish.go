@@ -71,6 +71,13 @@ func (s *Status) rest(failed error) {
 	}
 }
 
+// A list of very many entries is signed anew for changes at most so often, so that a
+// mass revocation does not keep a processor busy.
+const (
+	large      = 10_000
+	largeEvery = 10 * time.Second
+)
+
 // dueLists tells which lists are missing, old or changed.
 func (s *Status) dueLists(tx *store.Tx, issuers map[string]*issuer) ([]listKey, error) {
 	due := map[listKey]bool{}
@@ -83,16 +90,18 @@ func (s *Status) dueLists(tx *store.Tx, issuers map[string]*issuer) ([]listKey, 
 			due[listKey{id, shard}] = true
 		}
 	}
-	rows, err := tx.Query("SELECT issuer, shard, number, this_update, next_update FROM status_list")
+	young := map[listKey]bool{} // large lists that were signed a moment ago
+	rows, err := tx.Query("SELECT issuer, shard, number, entries, this_update, next_update FROM status_list")
 	err = store.Each(rows, err, func(rows *sql.Rows) error {
 		var key listKey
-		var number, this, next int64
-		if err := rows.Scan(&key.issuer, &key.shard, &number, &this, &next); err != nil {
+		var number, entries, this, next int64
+		if err := rows.Scan(&key.issuer, &key.shard, &number, &entries, &this, &next); err != nil {
 			return err
 		}
 		age := tx.Now.Sub(store.Time(this))
 		// A clock that was set back makes a list look young; its end tells.
 		old := number == 0 || age >= s.cfg.ListEvery || age < -time.Minute || store.Time(next).Sub(tx.Now) > s.cfg.ListLife+time.Minute
+		young[key] = entries > large && age >= 0 && age < largeEvery
 		if issuers[key.issuer] != nil {
 			due[key] = old
 		}
@@ -105,7 +114,7 @@ func (s *Status) dueLists(tx *store.Tx, issuers map[string]*issuer) ([]listKey, 
 	err = store.Each(rows, err, func(rows *sql.Rows) error {
 		var key listKey
 		err := rows.Scan(&key.issuer, &key.shard)
-		if issuers[key.issuer] != nil {
+		if issuers[key.issuer] != nil && !young[key] {
 			due[key] = true
 		}
 		return err

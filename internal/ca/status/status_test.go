@@ -251,6 +251,29 @@ func TestARevocationIsInItsShardAndInTheFullListAndNowhereElse(t *testing.T) {
 	})
 }
 
+func TestALargeListIsNotSignedForEveryChange(t *testing.T) {
+	h := open(t)
+	h.fill(t, 10_100)
+	h.publish()
+	all := "/crl/" + h.issuer.ID + "/full.crl"
+	before := h.list(all).Number
+	c := h.issue()
+	h.revoke(c, ca.KeyCompromise)
+	h.clock.Add(time.Second)
+	h.publish()
+	if l := h.list(all); l.Number.Cmp(before) != 0 {
+		t.Error("the full list was signed a second after the one before")
+	}
+	if l := h.list(pathOf(c.Parsed().CRLDistributionPoints[0])); len(l.RevokedCertificateEntries) < 2000 || l.Number.Cmp(before) <= 0 {
+		t.Error("the shard waits as well")
+	}
+	h.clock.Add(10 * time.Second)
+	h.publish()
+	if l := h.list(all); len(l.RevokedCertificateEntries) != 10_101 {
+		t.Errorf("%d entries", len(l.RevokedCertificateEntries))
+	}
+}
+
 func TestAHoldGoesOnTheListsAndOffAgain(t *testing.T) {
 	h := open(t)
 	h.publish()
