@@ -95,7 +95,7 @@ func (d *Desk) revoke(v desk.Visit) error {
 // Issued tells the owner of a certificate that there is a new one. It belongs into
 // the transaction that issues. Cards are handed over by the card office.
 func (d *Desk) Issued(tx *store.Tx, c ca.Certificate) error {
-	if c.Card != "" || c.Account == "" {
+	if c.Card != "" || c.Account == "" || !c.Issued.Equal(tx.Now) { // the end of a hold comes this way too
 		return nil
 	}
 	template := "certificates.mail.issued"
