@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"net/http"
@@ -433,5 +434,51 @@ func TestTheTimeLineShowsWhatIsOnRecord(t *testing.T) {
 	b.Get(home+"/"+c.ID).Want("失効リスト（番号 41）", "失効から2.0秒後")
 	if e := h.events(a.ID, "certificate.published"); len(e) != 1 {
 		t.Errorf("%+v", e)
+	}
+}
+
+func TestTheLogShowsEveryCertificateOfThePerson(t *testing.T) {
+	h := open(t)
+	a := h.Person("s1234567")
+	b := h.signIn("s1234567", logintest.Campus, home+"/new")
+	c := h.certificate(b, "laptop")
+	b.Get(home+"/log").Want("数秒で記録に入ります", "Person s1234567 - laptop")
+	b.Get(home + "/" + c.ID + "/proof").WantStatus(http.StatusNotFound)
+	h.must(h.ca.Sequence(t.Context()))
+	b.Get(home+"/log").Want("すべての証明が正しいことを確かめました", c.Tail(), "0番。証明を確かめました")
+	var p ca.LogProof
+	if b.Get(home + "/" + c.ID + "/proof"); json.Unmarshal([]byte(b.Body), &p) != nil || p.Check(nil) != nil || !bytes.Equal(p.Certificate, c.DER) {
+		t.Error("the proof does not hold")
+	}
+	// What is changed behind the log's back is told.
+	h.Write(func(tx *store.Tx) error {
+		_, err := tx.Exec("UPDATE ca_certificate SET issued_at = issued_at + 1000 WHERE id = $1", c.ID)
+		return err
+	})
+	b.Get(home + "/log").Want("正しくない証明が1件あります")
+	h.second(a, "d1234567")
+	other := h.browser(logintest.Campus).Get(home + "/log")
+	h.prove(other, "d1234567")
+	other.Want(c.Tail(), "s1234567").Refuse("証明をダウンロードする")
+	h.Person("s7654321")
+	h.signIn("s7654321", logintest.Campus, home+"/log").Refuse(c.Tail())
+}
+
+func TestOneRequestSentManyTimesAtOnceIsOneCertificate(t *testing.T) {
+	h := open(t)
+	a := h.Person("s1234567")
+	b := h.signIn("s1234567", logintest.Campus, home+"/new")
+	_, text := request(t)
+	var all sync.WaitGroup
+	for range 5 {
+		tab := b.Tab()
+		all.Go(func() { tab.Post(home+"/order", url.Values{"request": {text}, "label": {"laptop"}}) })
+	}
+	all.Wait()
+	if n := len(h.of(a.ID)); n != 1 {
+		t.Errorf("one request made %d certificates", n)
+	}
+	if m := h.order(b, "request", text, "label", "laptop"); m.ID != h.of(a.ID)[0].ID {
+		t.Errorf("asked again: %+v", m)
 	}
 }

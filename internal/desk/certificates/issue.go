@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -225,7 +226,7 @@ func (d *Desk) issue(ctx context.Context, v desk.Visit, doc *policy.Document, w 
 	if err != nil {
 		return ca.Certificate{}, authn.NewFault("C9.key", "reason", "kind").Because(err)
 	}
-	work := authn.NewID("work")
+	work := workOf(hash)
 	var before *ca.Certificate
 	err = d.DB.Write(ctx, func(tx *store.Tx) (err error) {
 		if before, err = d.madeBefore(tx, v.Account.ID, hash, w); err != nil || before != nil {
@@ -264,6 +265,9 @@ func (d *Desk) sign(ctx context.Context, v desk.Visit, w wanting) (ca.Certificat
 	return d.CA.Issue(ctx, p)
 }
 
+// workOf names the work on a certificate for a key.
+func workOf(keyHash []byte) string { return hex.EncodeToString(keyHash) }
+
 // madeBefore finds the certificate that was made a moment ago for the same key.
 func (d *Desk) madeBefore(tx *store.Tx, account authn.AccountID, hash []byte, w wanting) (*ca.Certificate, error) {
 	all, err := d.CA.ByKey(tx, hash)
@@ -294,9 +298,13 @@ func (d *Desk) reserve(tx *store.Tx, account authn.AccountID, work string, doc *
 		return err
 	}
 	// Written before it is counted: of two orders at once, the second sees the first.
-	if _, err := tx.Exec("INSERT INTO certificates_work (id, account, expires_at) VALUES ($1, $2, $3)",
-		work, string(account), store.Millis(tx.Now.Add(workFor))); err != nil {
+	taken, err := tx.Exec("INSERT INTO certificates_work (id, account, expires_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING",
+		work, string(account), store.Millis(tx.Now.Add(workFor)))
+	if err != nil {
 		return err
+	}
+	if taken == 0 {
+		return authn.NewFault("C9") // the same request is at work this moment
 	}
 	var making int
 	if err := tx.QueryRow("SELECT COUNT(*) FROM certificates_work WHERE account = $1", string(account)).Scan(&making); err != nil {

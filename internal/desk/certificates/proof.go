@@ -25,6 +25,7 @@ type logPage struct {
 type entry struct {
 	ca.Certificate
 	User  string
+	Own   bool // of the account that is signed in
 	Leaf  uint64
 	State string // proven, waiting, bad: words certificates.log.STATE
 }
@@ -48,7 +49,7 @@ func (d *Desk) history(v desk.Visit) error {
 				if err != nil {
 					return err
 				}
-				e.User = a.UserName
+				e.User, e.Own = a.UserName, a.ID == v.Account.ID
 				page.add(e)
 			}
 		}

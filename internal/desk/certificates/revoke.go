@@ -98,6 +98,10 @@ func (d *Desk) Issued(tx *store.Tx, c ca.Certificate) error {
 	if c.Card != "" || c.Account == "" || !c.Issued.Equal(tx.Now) { // the end of a hold comes this way too
 		return nil
 	}
+	// From here on the certificate itself counts toward the limit.
+	if _, err := tx.Exec("DELETE FROM certificates_work WHERE id = $1", workOf(c.KeyHash)); err != nil {
+		return err
+	}
 	template := "certificates.mail.issued"
 	if c.Replaces != "" {
 		template = "certificates.mail.renewed"
