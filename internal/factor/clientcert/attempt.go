@@ -129,6 +129,8 @@ type shown struct {
 	chain []*x509.Certificate
 	how   string
 	spent bool
+	// refused is the cause for which it did not count, once it was judged.
+	refused authn.Code
 }
 
 // errLate says that a code belongs to no answer of this sign-in that may still be used.
@@ -142,14 +144,14 @@ func find(tx *store.Tx, transaction, code string) (s shown, err error) {
 	hash := authn.HashToken(code)
 	var kept, raw []byte
 	var used int64
-	err = tx.QueryRow(`SELECT label, code, chain, how, used_at FROM clientcert_attempt
+	err = tx.QueryRow(`SELECT label, code, chain, how, used_at, refused FROM clientcert_attempt
 		WHERE transaction_id = $1 AND answered_at > 0 AND expires_at > $2 AND code = $3`, transaction, store.Millis(tx.Now), hash).
-		Scan(&s.label, &kept, &raw, &s.how, &used)
+		Scan(&s.label, &kept, &raw, &s.how, &used, &s.refused)
 	if errors.Is(err, store.ErrNoRows) || err == nil && !hmac.Equal(kept, hash) {
-		return s, errLate
+		return shown{}, errLate
 	}
 	if err != nil {
-		return s, err
+		return shown{}, err
 	}
 	s.spent = used != 0
 	if s.chain, err = x509.ParseCertificates(raw); err != nil {
@@ -165,16 +167,24 @@ func spend(tx *store.Tx, label string) (bool, error) {
 	return n == 1, err
 }
 
+// refuse notes why an answer does not count.
+func refuse(tx *store.Tx, transaction, code string, why authn.Code) error {
+	_, err := tx.Exec("UPDATE clientcert_attempt SET refused = $3 WHERE transaction_id = $1 AND code = $2 AND used_at = 0 AND answered_at > 0",
+		transaction, authn.HashToken(code), string(why))
+	return err
+}
+
 // last tells what became of the newest try of a sign-in.
 type last struct {
 	stranded bool // the browser came, and no connection was made
 	late     bool // nothing came in time
+	refused  authn.Code
 }
 
 func newest(tx *store.Tx, transaction string) (l last, err error) {
 	var stranded, expires, answered int64
-	err = tx.QueryRow(`SELECT stranded, expires_at, answered_at FROM clientcert_attempt WHERE transaction_id = $1
-		ORDER BY created_at DESC, label LIMIT 1`, transaction).Scan(&stranded, &expires, &answered)
+	err = tx.QueryRow(`SELECT stranded, expires_at, answered_at, refused FROM clientcert_attempt WHERE transaction_id = $1
+		ORDER BY created_at DESC, label LIMIT 1`, transaction).Scan(&stranded, &expires, &answered, &l.refused)
 	if errors.Is(err, store.ErrNoRows) {
 		return l, nil
 	}

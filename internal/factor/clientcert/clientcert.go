@@ -109,9 +109,6 @@ func (f *Factor) Holds(bindings []factor.Binding) []authn.Authenticator {
 	return out
 }
 
-// Notes in an attempt's memory.
-const noteFailed = "failed" // family of the last fault
-
 // question is the dot of clientcert.prove.
 type question struct {
 	Path     string
@@ -135,19 +132,19 @@ type answer struct{ Code string }
 // Challenge leads to a host that the browser has not seen. With an answer that came
 // back from there it is a form that sends itself.
 func (f *Factor) Challenge(ctx context.Context, a factor.Attempt) (factor.Prompt, error) {
-	q := question{Path: f.Start(a.Transaction), Card: a.Requirement.HardwareBound || a.Requirement.UserVerified, Failed: a.Memory[noteFailed]}
+	q := question{Path: f.Start(a.Transaction), Card: a.Requirement.HardwareBound || a.Requirement.UserVerified}
 	code := a.Memory[factor.NoteBack]
 	back := false
 	err := f.Bindings.Read(ctx, func(tx *store.Tx) error {
 		s, err := find(tx, a.Transaction, code)
-		if back = err == nil && !s.spent || authn.AsFault(err) != nil; back {
+		if back = s.label != "" && !s.spent && s.refused == ""; back {
 			return nil
 		}
-		if err != nil && !errors.Is(err, errLate) {
+		if err != nil && !errors.Is(err, errLate) && authn.AsFault(err) == nil {
 			return err
 		}
 		l, err := newest(tx, a.Transaction)
-		q.Stranded, q.Late = l.stranded, l.late
+		q.Stranded, q.Late, q.Failed = l.stranded, l.late, string(l.refused.Family())
 		return err
 	})
 	if err != nil {
@@ -202,14 +199,16 @@ func (f *Factor) Identify(ctx context.Context, a factor.Attempt, ans factor.Answ
 
 func (f *Factor) judge(ctx context.Context, a factor.Attempt, ans factor.Answer, naming bool) (authn.AccountID, factor.Verified, error) {
 	code := ans.Get(FieldCode)
-	delete(a.Memory, factor.NoteBack)
 	var p *proof
 	err := f.Bindings.Read(ctx, func(tx *store.Tx) (err error) {
 		p, err = f.open(tx, a, code, naming)
 		return err
 	})
-	if fault := authn.AsFault(err); fault != nil && a.Memory != nil {
-		a.Memory[noteFailed] = string(fault.Code.Family())
+	if fault := authn.AsFault(err); fault != nil {
+		// The next challenge asks afresh instead of sending the same answer again.
+		if werr := f.Bindings.Write(ctx, func(tx *store.Tx) error { return refuse(tx, a.Transaction, code, fault.Code) }); werr != nil {
+			return "", factor.Verified{}, werr
+		}
 	}
 	if err != nil {
 		return "", factor.Verified{}, err

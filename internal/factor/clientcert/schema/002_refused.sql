@@ -1,0 +1,1 @@
+ALTER TABLE clientcert_attempt ADD COLUMN refused TEXT NOT NULL DEFAULT '';
