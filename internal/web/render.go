@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"seimon/internal/lang"
 )
@@ -90,7 +91,8 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, p page) error {
 		p.Icon = p.Logo
 	}
 	if s.cfg.Notice != nil {
-		p.Notices = s.cfg.Notice(r)
+		t, _ := p.Data.(troublePage)
+		p.Notices = slices.DeleteFunc(s.cfg.Notice(r), func(n string) bool { return n == t.Cause }) // the page itself says it
 	}
 	var images []string
 	if p.Party != nil {
