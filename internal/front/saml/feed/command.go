@@ -333,7 +333,9 @@ func (s Service) told() told {
 		Release: s.Grant.Release, Consent: s.Grant.Consent, Because: s.Grant.Because, Withheld: s.Grant.Withheld,
 	}
 	for _, n := range s.Lint(s.Until.Add(-time.Second)) {
-		out.Notes = append(out.Notes, n.String())
+		if n.Field != "validUntil" { // its feed renews it
+			out.Notes = append(out.Notes, n.String())
+		}
 	}
 	return out
 }

@@ -121,7 +121,7 @@ func TestWhatIsShown(t *testing.T) {
 		t.Error(out)
 	}
 	out = d.must("from the feed gakunin", "show", entity(0))
-	for _, want := range []string{"研究サービス 0", "registered by https://www.gakunin.jp", "category http://refeds.org", "mail: required; by the rule research and scholarship"} {
+	for _, want := range []string{"研究サービス 0", "registered by https://registry.example.org", "category http://refeds.org", "mail: required; by the rule research and scholarship"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}

@@ -52,7 +52,7 @@ func TestAServiceOfAFederationIsAPartyWithoutARow(t *testing.T) {
 		t.Error(err)
 	}
 	d := h.describe(entity(0))
-	if d.Authority != "https://www.gakunin.jp" || len(d.Service.Categories) != 2 || d.Gone {
+	if d.Authority != "https://registry.example.org" || len(d.Service.Categories) != 2 || d.Gone {
 		t.Errorf("%+v", d)
 	}
 	h.restart()

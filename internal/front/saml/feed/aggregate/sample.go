@@ -44,7 +44,7 @@ func (s *Sample) Provider(i int) Provider {
 		Names:    map[string]string{"en": fmt.Sprintf("Research Service %d", i), "ja": fmt.Sprintf("研究サービス %d", i)},
 		Consumer: "https://" + host + "/Shibboleth.sso/SAML2/POST", Logout: "https://" + host + "/Shibboleth.sso/SLO/Redirect",
 		Formats: []string{metadata.Transient, metadata.Persistent}, Contact: "support@" + host,
-		Authority: "https://www.gakunin.jp", Certificates: s.certificates(i, host),
+		Authority: "https://registry." + s.Domain, Certificates: s.certificates(i, host),
 		Requested: []Attribute{
 			{"urn:oid:1.3.6.1.4.1.5923.1.1.1.6", "eduPersonPrincipalName", true},
 			{"urn:oid:0.9.2342.19200300.100.1.3", "mail", i%2 == 0},
