@@ -6,11 +6,11 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { demo, downloads, look, network, open, press, primary, says, sizes, text, type } from './browser.mjs';
+import { code, demo, downloads, look, network, open, press, primary, says, sizes, text, type } from './browser.mjs';
 
 const say = {
-  ja: { mine: '自分の証明書', ready: '証明書ができました', valid: '有効', revoked: '証明書を失効させました', issued: '証明書を発行しました', gone: '失効', proof: 'クライアント証明書', cut: '始めたセッションを終わらせました', list: /失効リスト（番号 \d+）/ },
-  en: { mine: 'My certificates', ready: 'The certificate is ready', valid: 'Valid', revoked: 'The certificate was revoked', issued: 'The certificate was issued', gone: 'Revoked', proof: 'Certificate or IC card', cut: 'A session that rested on this certificate was ended', list: /revocation list number \d+/ },
+  ja: { mine: '自分の証明書', past: '使わなくなった証明書', ready: '証明書ができました', valid: '有効', revoked: '証明書を失効させました', issued: '証明書を発行しました', gone: '失効', proof: 'クライアント証明書', cut: '始めたセッションを終わらせました', list: /失効リスト（番号 \d+）/ },
+  en: { mine: 'My certificates', past: 'No longer in use', ready: 'The certificate is ready', valid: 'Valid', revoked: 'The certificate was revoked', issued: 'The certificate was issued', gone: 'Revoked', proof: 'Certificate or IC card', cut: 'A session that rested on this certificate was ended', list: /revocation list number \d+/ },
 };
 const people = demo.people.filter((p) => !p.totp_secret && !p.trouble && !p.certificates && p.kind === 'student').slice(30);
 
@@ -193,6 +193,31 @@ for (const [kind, tag, nth] of [['chrome', 'ja', 0], ['chrome', 'en', 1], ['fire
       const got = execFileSync('curl', ['-s', '--cacert', demo.ca_file, '-b', cookies, demo.sso + pem]).toString();
       const leaf = new X509Certificate(got);
       assert.equal(createPublicKey(readFileSync(`${work}/own.key`)).export({ type: 'spki', format: 'pem' }), leaf.publicKey.export({ type: 'spki', format: 'pem' }));
+    }));
+
+    // One person of the demo has a certificate that ends soon; it is renewed once.
+    if (nth === 0) test('one that ends soon is renewed', () => visit(sizes.phone, async (page) => {
+      const holder = demo.people.find((p) => p.certificates?.length > 1);
+      await page.goto(`${demo.sso}/portal`, { waitUntil: 'load' });
+      await signIn(page, holder);
+      await look(page, `${kind}-${tag}-cert-todo`);
+      await page.goto(`${demo.sso}/portal/certificates`, { waitUntil: 'load' });
+      await look(page, `${kind}-${tag}-cert-soon`);
+      await press(page, 'a.button.primary');
+      if (await page.$('input[name=password]')) await signIn(page, holder);
+      if (await page.$('input[name=code]')) {
+        await page.evaluate(() => document.querySelector('input[name=code]').removeAttribute('data-code'));
+        await page.$eval('input[name=code]', (e, c) => { e.value = c; }, code(holder.totp_secret));
+        await press(page, primary);
+      }
+      assert.equal(await page.$eval('#label-browser', (e) => e.value), 'old phone');
+      await look(page, `${kind}-${tag}-cert-renew`);
+      await page.click('#cert button.primary');
+      await page.waitForSelector('#ready:not([hidden])', { timeout: 30000 });
+      page.once('dialog', (d) => d.accept());
+      await page.goto(`${demo.sso}/portal/certificates`, { waitUntil: 'load' });
+      await says(page, say[tag].past);
+      assert.equal(await page.$('a.button.primary'), null, 'it is offered again');
     }));
 
     test('guides for every system', () => visit(nth % 2 ? sizes.desk : sizes.phone, async (page) => {
