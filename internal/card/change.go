@@ -1,10 +1,12 @@
 package card
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"seimon/internal/authn"
+	"seimon/internal/ca"
 	"seimon/internal/store"
 )
 
@@ -64,7 +66,7 @@ func (b *Book) move(tx *store.Tx, c Card, to State, why, by string) (Card, error
 // card that was handed over active; a certificate that is on no card is none of ours.
 func (b *Book) Used(tx *store.Tx, certificate string) error {
 	c, err := b.ByCertificate(tx, certificate)
-	if err == ErrNone {
+	if errors.Is(err, ErrNone) {
 		return nil
 	}
 	if err != nil {
@@ -80,4 +82,22 @@ func (b *Book) Used(tx *store.Tx, certificate string) error {
 	}
 	c.Used = tx.Now
 	return b.save(tx, c)
+}
+
+// Revoked follows a certificate that was revoked elsewhere, by its person or with the
+// account: the card that holds it cannot go on as if it were in use.
+func (b *Book) Revoked(tx *store.Tx, cert ca.Certificate) error {
+	c, err := b.ByCertificate(tx, cert.ID)
+	if errors.Is(err, ErrNone) || err == nil && !c.State.Usable() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	to := Suspended
+	if cert.Reason == ca.KeyCompromise {
+		to = Lost
+	}
+	_, err = b.move(tx, c, to, "its certificate was revoked: "+string(cert.Reason), "certificates")
+	return err
 }

@@ -55,13 +55,14 @@ func open(t *testing.T) *counter {
 	h.must(err)
 	h.words, err = lang.New(time.UTC, card.Words())
 	h.must(err)
-	authority, err := ca.Open(t.Context(), h.db, ca.Config{Seal: h.ring, MAC: h.ring.MAC, Base: "http://pki.example.ac.jp"})
+	book := card.NewBook()
+	authority, err := ca.Open(t.Context(), h.db, ca.Config{Seal: h.ring, MAC: h.ring.MAC, Base: "http://pki.example.ac.jp", OnRevoke: book.Revoked})
 	h.must(err)
 	_, err = authority.Found(t.Context(), ca.Plan{Organization: "Example University", Country: "JP"})
 	h.must(err)
 	h.log = audit.New(h.db, func(b []byte) []byte { return h.ring.MAC("audit", b) })
 	h.Office = card.Office{
-		DB: h.db, Book: card.NewBook(), CA: authority, People: directory.New(h.db), Seal: h.ring, Actor: "cli:desk", Insert: h.insert,
+		DB: h.db, Book: book, CA: authority, People: directory.New(h.db), Seal: h.ring, Actor: "cli:desk", Insert: h.insert,
 		Holder: func(a directory.Account, p directory.Person) ca.Holder {
 			return ca.Holder{Account: a.ID, Person: p.ID, Name: p.Name.Full(lang.EN), Mail: p.Mail}
 		},
@@ -672,5 +673,23 @@ func TestACardThatPretendsLearnsNothing(t *testing.T) {
 	}
 	if h.ok("status"); h.find("0001").Tries != 10 {
 		t.Error("tries")
+	}
+}
+
+func TestACertificateRevokedElsewhereEndsTheCard(t *testing.T) {
+	for reason, want := range map[ca.Reason]card.State{ca.KeyCompromise: card.Lost, ca.AffiliationChanged: card.Suspended, ca.Hold: card.Suspended} {
+		h := open(t)
+		h.ready("s2600001", "0001")
+		c := h.find("0001")
+		h.must(h.db.Write(t.Context(), func(tx *store.Tx) error {
+			_, err := h.CA.Revoke(tx, c.Certificate, reason, "its person")
+			return err
+		}))
+		if got := h.find("0001"); got.State != want || !strings.Contains(got.Why, string(reason)) {
+			t.Errorf("%s: %s, %q", reason, got.State, got.Why)
+		}
+		if want == card.Suspended && reason != ca.Hold {
+			h.fails("revoked meanwhile", "resume", "0001")
+		}
 	}
 }
