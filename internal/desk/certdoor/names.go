@@ -67,7 +67,7 @@ func hostname(name string) bool {
 	return true
 }
 
-// Pattern is how the hosts are written in a browser's policy: one entry for each.
+// Patterns are the hosts as a browser's policy writes them, one entry for each.
 func (n Names) Patterns() []string {
 	if n.Suffix != "" {
 		return []string{"https://[*.]" + n.Suffix + n.port()}
@@ -79,7 +79,7 @@ func (n Names) Patterns() []string {
 	return out
 }
 
-// Wildcard is the name for which the listener's certificate must be, or the pool.
+// Wildcard are the names for which the listener's certificate must be, or the pool.
 func (n Names) Wildcard() []string {
 	if n.Suffix != "" {
 		return []string{"*." + n.Suffix}
