@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"sync"
 
 	crewjam "github.com/crewjam/saml"
@@ -92,7 +94,8 @@ func crewjamService(s *stand.Stand, host, level string, idp []byte) (string, err
 	return origin + "/", register(s, o.EntityID, own)
 }
 
-// gosaml2Service starts gosaml2 (on goxmldsig) as a service.
+// gosaml2Service starts gosaml2 (on goxmldsig) as a service. Every response is held
+// against the schema too.
 func gosaml2Service(s *stand.Stand, host, level string, idp []byte) (string, error) {
 	l := &late{}
 	origin, err := s.Listen(host, l)
@@ -139,6 +142,10 @@ func gosaml2Service(s *stand.Stand, host, level string, idp []byte) (string, err
 	if level != "" {
 		sp.RequestedAuthnContext = &saml2.RequestedAuthnContext{Comparison: saml2.AuthnPolicyMatchExact, Contexts: []string{level}}
 	}
+	dir := filepath.Join(s.Work, host) // for the schema of what comes
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		address, err := sp.BuildAuthURL("relay")
@@ -149,6 +156,14 @@ func gosaml2Service(s *stand.Stand, host, level string, idp []byte) (string, err
 		http.Redirect(w, r, address, http.StatusSeeOther)
 	})
 	mux.HandleFunc("POST /acs", func(w http.ResponseWriter, r *http.Request) {
+		raw, err := base64.StdEncoding.DecodeString(r.FormValue("SAMLResponse"))
+		if err == nil {
+			err = (&referees{dir: dir}).valid("protocol", (&referees{dir: dir}).file("response.xml", string(raw)))
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusForbidden)
+			return
+		}
 		out, err := readByGosaml2(sp, r.FormValue("SAMLResponse"))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusForbidden)
@@ -165,7 +180,11 @@ func gosaml2Service(s *stand.Stand, host, level string, idp []byte) (string, err
 	if err != nil {
 		return "", err
 	}
-	return origin + "/", register(s, id, text)
+	more := []string{}
+	if level != "" { // one of the two in clear, so that the schema sees the assertion
+		more = []string{"--with", "encrypt=never", "--with", "sign=both"}
+	}
+	return origin + "/", register(s, id, text, more...)
 }
 
 func readByGosaml2(sp *saml2.SAMLServiceProvider, response string) (seen, error) {
