@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 
 	"seimon/internal/directory"
 	"seimon/internal/front/saml"
@@ -63,8 +62,6 @@ func (c *Config) saml() (saml.Settings, error) {
 	}
 	return out, nil
 }
-
-var scopeForm = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+$`)
 
 func (c *Config) campus() directory.Campus {
 	return directory.Campus{Scopes: c.University.Scopes, Name: c.University.Name["en"], NameJA: c.University.Name["ja"]}

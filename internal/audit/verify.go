@@ -71,7 +71,7 @@ func ParseHead(text string) (Head, error) {
 	n, err := strconv.ParseInt(number, 10, 64)
 	raw, hexErr := hex.DecodeString(hash)
 	if !ok || err != nil || hexErr != nil || n < 0 || n > 0 && len(raw) == 0 {
-		return Head{}, fmt.Errorf("audit: %q is no head of a chain, such as 12:0f3a...", text)
+		return Head{}, fmt.Errorf("audit: %q is no head of a chain: a number, a colon and a hash in hexadecimal are expected", text)
 	}
 	return Head{n, raw}, nil
 }
