@@ -59,9 +59,9 @@ func shellWords(line string) []string {
 	return out
 }
 
-// TestManual runs every command of the documents, in their order, at one
+// TestCommandsOfTheManual runs every command of the documents, in their order, at one
 // installation for each document.
-func TestManual(t *testing.T) {
+func TestCommandsOfTheManual(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
