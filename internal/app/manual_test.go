@@ -59,9 +59,9 @@ func shellWords(line string) []string {
 	return out
 }
 
-// TestCommandsOfTheManual runs every command of the documents, in their order, at one
+// TestEveryDocumentedCommand runs every command of the documents, in their order, at one
 // installation for each document.
-func TestCommandsOfTheManual(t *testing.T) {
+func TestEveryDocumentedCommand(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)

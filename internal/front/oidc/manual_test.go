@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"reflect"
@@ -45,6 +46,7 @@ func (c *clerk) Out() io.Writer { return &c.out }
 func (c *clerk) Record(*store.Tx, string, string, map[string]string) error {
 	return nil
 }
+func (c *clerk) TakeOver(rp.TakeOver) error { return errors.New("another front's") }
 
 func TestCommandsOfTheManual(t *testing.T) {
 	c := &clerk{gate: open(t), file: `[{"id":"wiki","protocol":"oidc","names":{"en":"Wiki"},"registration":{"redirect_uris":["https://wiki.example/cb"]}}]`}
