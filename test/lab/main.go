@@ -29,6 +29,7 @@ type peer struct {
 	limit time.Duration
 	args  []string // the program and its arguments
 	host  string   // for which certificate files are laid into its folder
+	crowd int      // how many people without an app it needs to itself
 }
 
 func main() {
@@ -38,20 +39,20 @@ func main() {
 	only := flag.String("only", "", "one peer")
 	flag.Parse()
 	peers := []peer{
-		{"zlint", 90 * time.Second, []string{*bin + "/zlint"}, ""},
-		{"pki", 120 * time.Second, []string{*bin + "/pki", "-here", *here + "/pki"}, ""},
-		{"p12", 120 * time.Second, []string{*bin + "/p12", "-here", *here + "/p12", "-writer", *bin + "/writer.mjs"}, ""},
-		{"radius", 120 * time.Second, []string{*bin + "/radius", "-here", *here + "/radius"}, ""},
-		{"vpn", 120 * time.Second, []string{*bin + "/vpn"}, ""},
-		{"hsm", 120 * time.Second, []string{*bin + "/hsm", "-hsm", *bin + "/seimon-hsm"}, ""},
-		{"goidc", 90 * time.Second, []string{*bin + "/goidc"}, ""},
-		{"zitadel", 90 * time.Second, []string{*bin + "/zitadel"}, ""},
-		{"modauth", 90 * time.Second, []string{*bin + "/modauth"}, ""},
-		{"modcas", 120 * time.Second, []string{*bin + "/modcas", *here}, ""},
-		{"openid-client", 240 * time.Second, []string{"node", *here + "/openid-client/main.mjs"}, "openid-client.localhost"},
-		{"federation", 120 * time.Second, []string{*bin + "/federation"}, ""},
-		{"saml", 300 * time.Second, []string{*bin + "/saml", "-here", *here}, ""},
-		{"conformance", 200 * time.Second, []string{*bin + "/conformance"}, ""},
+		{"zlint", 90 * time.Second, []string{*bin + "/zlint"}, "", 1},
+		{"pki", 120 * time.Second, []string{*bin + "/pki", "-here", *here + "/pki"}, "", 1},
+		{"p12", 120 * time.Second, []string{*bin + "/p12", "-here", *here + "/p12", "-writer", *bin + "/writer.mjs"}, "", 1},
+		{"radius", 120 * time.Second, []string{*bin + "/radius", "-here", *here + "/radius"}, "", 1},
+		{"vpn", 120 * time.Second, []string{*bin + "/vpn"}, "", 1},
+		{"hsm", 120 * time.Second, []string{*bin + "/hsm", "-hsm", *bin + "/seimon-hsm"}, "", 1},
+		{"goidc", 90 * time.Second, []string{*bin + "/goidc"}, "", 5},
+		{"zitadel", 90 * time.Second, []string{*bin + "/zitadel"}, "", 6},
+		{"modauth", 90 * time.Second, []string{*bin + "/modauth"}, "", 8},
+		{"modcas", 120 * time.Second, []string{*bin + "/modcas", *here}, "", 5},
+		{"openid-client", 240 * time.Second, []string{"node", *here + "/openid-client/main.mjs"}, "openid-client.localhost", 9},
+		{"federation", 120 * time.Second, []string{*bin + "/federation"}, "", 1},
+		{"saml", 300 * time.Second, []string{*bin + "/saml", "-here", *here}, "", 16},
+		{"conformance", 200 * time.Second, []string{*bin + "/conformance"}, "", 4},
 	}
 	if *only != "" {
 		peers = slices.DeleteFunc(peers, func(p peer) bool { return p.name != *only })
@@ -74,7 +75,7 @@ func run(ctx context.Context, bin, work string, peers []peer) (passed, failed in
 		return 0, 1
 	}
 	defer stop()
-	shares := share(s.People, len(peers))
+	shares := share(s.People, peers)
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	slots := make(chan struct{}, 2)
@@ -94,17 +95,21 @@ func run(ctx context.Context, bin, work string, peers []peer) (passed, failed in
 	return passed, failed
 }
 
-// share deals people without troubles out to the peers, those with an app and
-// those without alike.
-func share(people []stand.Person, peers int) [][]stand.Person {
-	out := make([][]stand.Person, peers)
+// share deals people without troubles out to the peers in proportion to what each
+// needs, those with an app and those without alike.
+func share(people []stand.Person, peers []peer) [][]stand.Person {
+	var turns []int
+	for i, p := range peers {
+		turns = append(turns, slices.Repeat([]int{i}, p.crowd)...)
+	}
+	out := make([][]stand.Person, len(peers))
 	dealt := map[bool]int{}
 	for _, p := range people {
 		if p.Trouble != "" {
 			continue
 		}
 		app := p.TOTPSecret != ""
-		i := dealt[app] % peers
+		i := turns[dealt[app]%len(turns)]
 		dealt[app]++
 		out[i] = append(out[i], p)
 	}
