@@ -174,7 +174,7 @@ func (s *site) serve() *serving {
 		g.ended <- Run(ctx, []string{"--config", s.config, "serve"}, Streams{In: strings.NewReader(""), Out: io.Discard, Err: g.log})
 	}()
 	s.t.Cleanup(func() { g.end() })
-	for range 300 {
+	for range 3000 { // a minute: the race detector on a busy machine is slow
 		if strings.Contains(g.log.String(), `"msg":"ready"`) {
 			return g
 		}
