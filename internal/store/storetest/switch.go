@@ -61,7 +61,8 @@ func OpenSwitched(t testing.TB, rooms ...store.Schema) (*store.DB, *Clock, *Swit
 func (s *Switch) Off() {
 	s.t.Helper()
 	if s.file != "" {
-		db, err := sql.Open("sqlite", "file:"+s.file)
+		// The gate may be writing right now; the lock waits for its turn.
+		db, err := sql.Open("sqlite", "file:"+s.file+"?_pragma=busy_timeout(30000)")
 		if err == nil {
 			db.SetMaxOpenConns(1)
 			s.lock = db
