@@ -15,16 +15,27 @@ const garbage = 200
 // A hash keeps a processor for tens of milliseconds and a commit that waits for
 // the disk keeps one as well; with spare ones the operating system divides the
 // cores, and a short request does not wait for its turn behind them. What the
-// environment says about either (GOMAXPROCS, GOGC) is left alone.
-func (h *House) spread() {
-	slots := h.Config.Password.Parallel
-	if slots == 0 {
-		slots = runtime.GOMAXPROCS(0)
-	}
+// environment says about either (GOMAXPROCS, GOGC) is left alone. The function
+// that it returns takes both back, so that a process that serves again and again
+// does not collect processors.
+func (h *House) spread() (back func()) {
+	back = func() {}
 	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + slots)
+		runtime.SetDefaultGOMAXPROCS()
+		cores := runtime.GOMAXPROCS(0)
+		slots := h.Config.Password.Parallel
+		if slots == 0 {
+			slots = cores
+		}
+		runtime.GOMAXPROCS(cores + slots)
+		back = runtime.SetDefaultGOMAXPROCS
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbage)
+	if os.Getenv("GOGC") != "" {
+		return back
+	}
+	processors, before := back, debug.SetGCPercent(garbage)
+	return func() {
+		processors()
+		debug.SetGCPercent(before)
 	}
 }

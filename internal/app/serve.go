@@ -88,7 +88,7 @@ func (h *House) Serve(ctx context.Context, l net.Listener, t *tls.Config, handle
 
 // serveConfigured is "seimon serve".
 func serveConfigured(ctx context.Context, c *Config, h *House) error {
-	h.spread()
+	defer h.spread()()
 	if err := h.ready(ctx); err != nil {
 		return err
 	}
