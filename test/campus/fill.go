@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/base32"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"seimon/internal/app"
@@ -29,6 +31,13 @@ const (
 
 // Wiki is the address of a service that speaks CAS.
 const Wiki = "https://wiki.seimon.test/"
+
+// Services that speak SAML: one whose responses are signed with RSA, one with P-256 as
+// soon as there is such a key.
+const (
+	Library = "https://library.seimon.test/sp"
+	Archive = "https://archive.seimon.test/sp"
+)
 
 // secret is the client secret of every service.
 const secret = "a-client-secret-of-more-than-32-characters"
@@ -92,7 +101,7 @@ func (c *Campus) fill(ctx context.Context, h *app.House) error {
 			Registration: json.RawMessage(`{"addresses": ["` + Wiki + `"]}`),
 			Release:      []rp.Release{{Attribute: "displayName"}, {Attribute: "userName", Required: true}, {Attribute: "mail"}},
 		})
-		if err != nil {
+		if err := errors.Join(err, c.federate(tx, h, Library, "rsa"), c.federate(tx, h, Archive, "ec")); err != nil {
 			return err
 		}
 		_, err = h.Policy.Apply(tx, "test", "policy.toml", []byte(policy), func(string) bool { return true })
@@ -102,6 +111,16 @@ func (c *Campus) fill(ctx context.Context, h *app.House) error {
 		return err
 	}
 	return c.people(ctx, h)
+}
+
+// federate registers a service that speaks SAML.
+func (c *Campus) federate(tx *store.Tx, h *app.House, id, key string) error {
+	consumer := strings.TrimSuffix(id, "sp") + "acs"
+	return h.Parties.Put(tx, rp.Party{
+		ID: id, Protocol: "saml", Names: map[lang.Tag]string{lang.EN: id}, Consent: rp.ConsentNone,
+		Registration: json.RawMessage(`{"assertion_consumers": [{"location": "` + consumer + `", "default": true}], "key": "` + key + `"}`),
+		Release:      []rp.Release{{Attribute: "displayName"}, {Attribute: "mail"}, {Attribute: "eduPersonAffiliation"}},
+	})
 }
 
 func (c *Campus) register(tx *store.Tx, h *app.House, id string) error {
