@@ -130,8 +130,10 @@ func (f *Front) remember(tx *store.Tx, a *answer, o login.Outcome) error {
 	}
 	v := o.Visit
 	v.Detail = detail
-	_, err = f.Sessions.Visit(tx, v)
-	return err
+	if v, err = f.Sessions.Visit(tx, v); err != nil {
+		return err
+	}
+	return noteName(tx, v, a.Name)
 }
 
 // mine tells whether the name that the service expects is that of who signed in.

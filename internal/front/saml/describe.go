@@ -71,6 +71,7 @@ func (f *Front) describe() ([]byte, error) {
 	}
 	w.Leaf("md:SingleLogoutService", "", "Binding", metadata.Redirect, "Location", f.site.URL(pathLogout))
 	w.Leaf("md:SingleLogoutService", "", "Binding", metadata.POST, "Location", f.site.URL(pathLogout))
+	w.Leaf("md:SingleLogoutService", "", "Binding", metadata.SOAP, "Location", f.site.URL(pathCalled))
 	for _, format := range []string{metadata.Transient, metadata.Persistent, metadata.Email} {
 		w.Leaf("md:NameIDFormat", format)
 	}

@@ -207,20 +207,26 @@ func (f *Front) answerLogout(w http.ResponseWriter, r *http.Request, s *service,
 	var no *status
 	for _, t := range g.Told {
 		if !t.OK {
-			no = refuse(statusResponder, statusSpace+"PartialLogout", "not every service could be told")
+			no = refuse(statusResponder, statusPartial, "not every service could be told")
 		}
 	}
 	if g.Refused {
 		no = refuse(statusRequester, statusPrincipal, "somebody else is signed in")
 	}
+	text, id, at := f.logoutResponse(address, g.Request, no)
+	return f.carry(w, r, parcel{s: s, to: to.Binding, address: address, field: "SAMLResponse", text: text, id: id, at: at, relay: g.Relay})
+}
+
+// logoutResponse writes the answer to a LogoutRequest, without signature. Where it goes
+// is left out by SOAP, which answers whoever asks.
+func (f *Front) logoutResponse(to, request string, no *status) (text []byte, id string, at int) {
 	d := xmldoc.NewWriter(spaces())
-	id := newID()
-	d.Start("samlp:LogoutResponse", "ID", id, "Version", "2.0", "IssueInstant", instant(f.DB.Now()), "Destination", address, "InResponseTo", g.Request)
+	id = newID()
+	d.Start("samlp:LogoutResponse", "ID", id, "Version", "2.0", "IssueInstant", instant(f.DB.Now()), "Destination", to, "InResponseTo", request)
 	d.Leaf("saml:Issuer", f.EntityID())
-	at := d.Len()
+	at = d.Len()
 	writeStatus(d, no)
-	d.End()
-	return f.carry(w, r, parcel{s: s, to: to.Binding, address: address, field: "SAMLResponse", text: d.Bytes(), id: id, at: at, relay: g.Relay})
+	return d.End().Bytes(), id, at
 }
 
 // parcel is a signed message for the browser to carry.

@@ -141,6 +141,7 @@ const (
 	pathGo       = "/saml/go"
 	pathStart    = "/saml/start"
 	pathLogout   = "/saml/slo"
+	pathCalled   = "/saml/slo/soap"
 	pathLeave    = "/saml/slo/go"
 	pathNext     = "/saml/slo/next"
 )
@@ -154,6 +155,7 @@ func former() map[string]string {
 		"/idp/profile/SAML2/Unsolicited/SSO": "START",
 		"/idp/profile/SAML2/Redirect/SLO":    "GETOUT",
 		"/idp/profile/SAML2/POST/SLO":        "POSTOUT",
+		"/idp/profile/SAML2/SOAP/SLO":        "SOAPOUT",
 		"/idp/shibboleth":                    "METADATA",
 	}
 }
@@ -168,6 +170,7 @@ func (f *Front) Mount(site *web.Site) {
 	site.Door("GET "+pathStart, f.explained(f.start))
 	site.Door("GET "+pathLogout, f.explained(f.logoutByRedirect))
 	site.Door("POST "+pathLogout, f.explained(f.logoutByPost))
+	site.Machine("POST "+pathCalled, f.called)
 	site.Door("GET "+pathLeave, f.explained(f.resumeLogout))
 	site.Door("GET "+pathNext, f.explained(f.goOn))
 	for path, what := range former() {
@@ -176,6 +179,8 @@ func (f *Front) Mount(site *web.Site) {
 			site.Door("GET "+path, f.explained(f.logoutByRedirect))
 		case "POSTOUT":
 			site.Door("POST "+path, f.explained(f.logoutByPost))
+		case "SOAPOUT":
+			site.Machine("POST "+path, f.called)
 		case "GET":
 			site.Door("GET "+path, f.explained(f.byRedirect))
 		case "POST":
@@ -199,13 +204,20 @@ func (f *Front) EntityID() string {
 // MetadataURL is where the signed metadata is.
 func (f *Front) MetadataURL() string { return f.site.URL(pathMetadata) }
 
-// ours tells whether an address is one of our endpoints: for sign-in, or for sign-out.
-func (f *Front) ours(address string, out bool) bool {
-	own, kinds := pathSSO, []string{"GET", "POST"}
-	if out {
-		own, kinds = pathLogout, []string{"GETOUT", "POSTOUT"}
-	}
-	if address == f.site.URL(own) {
+// door is an endpoint of ours, by its path.
+type door string
+
+// The doors: for sign-in, for sign-out with the browser, and without it.
+const (
+	doorIn   door = pathSSO
+	doorOut  door = pathLogout
+	doorSOAP door = pathCalled
+)
+
+// ours tells whether an address is that of a door, or of its former paths.
+func (f *Front) ours(address string, at door) bool {
+	kinds := map[door][]string{doorIn: {"GET", "POST"}, doorOut: {"GETOUT", "POSTOUT"}, doorSOAP: {"SOAPOUT"}}[at]
+	if address == f.site.URL(string(at)) {
 		return true
 	}
 	for path, what := range former() {
@@ -219,6 +231,9 @@ func (f *Front) ours(address string, out bool) bool {
 // Sweep forgets what is over.
 func (f *Front) Sweep(tx *store.Tx) error {
 	if _, err := tx.Exec("DELETE FROM saml_answered WHERE until < $1", store.Millis(tx.Now)); err != nil {
+		return err
+	}
+	if _, err := tx.Exec("DELETE FROM saml_visit WHERE until < $1", store.Millis(tx.Now)); err != nil {
 		return err
 	}
 	_, err := tx.Exec("DELETE FROM saml_logout WHERE until < $1", store.Millis(tx.Now))

@@ -34,6 +34,7 @@ type message struct {
 	// query is what the signature of the Redirect binding is over; empty without one.
 	query, algorithm string
 	signature        []byte
+	door             door
 }
 
 // rawQuery takes a query apart without decoding it: the signature is over the text as
@@ -54,7 +55,7 @@ func rawQuery(text string) (map[string]string, error) {
 }
 
 // redirected reads a message of the Redirect binding (SAML Bindings 2.0, 3.4.4).
-func redirected(text, name string) (*message, error) {
+func redirected(text, name string, at door) (*message, error) {
 	raw, err := rawQuery(text)
 	if err != nil {
 		return nil, err
@@ -76,7 +77,7 @@ func redirected(text, name string) (*message, error) {
 	if err != nil {
 		return nil, fault(badRequest, "", name, "").Because(err)
 	}
-	m, err := opened(plain, name, value["RelayState"])
+	m, err := opened(plain, name, value["RelayState"], at)
 	if err != nil || value["Signature"] == "" && value["SigAlg"] == "" {
 		return m, err
 	}
@@ -93,7 +94,7 @@ func redirected(text, name string) (*message, error) {
 }
 
 // posted reads a message of the POST binding (SAML Bindings 2.0, 3.5.4).
-func posted(r *http.Request, name string) (*message, error) {
+func posted(r *http.Request, name string, at door) (*message, error) {
 	if err := r.ParseForm(); err != nil {
 		return nil, fault(badRequest, "", name, "").Because(err)
 	}
@@ -104,10 +105,10 @@ func posted(r *http.Request, name string) (*message, error) {
 	if err != nil {
 		return nil, fault(badRequest, "", name, "").Because(err)
 	}
-	return opened(plain, name, r.PostForm.Get("RelayState"))
+	return opened(plain, name, r.PostForm.Get("RelayState"), at)
 }
 
-func opened(plain []byte, name, relay string) (*message, error) {
+func opened(plain []byte, name, relay string, at door) (*message, error) {
 	if len(relay) > maxRelay || strings.ContainsRune(relay, 0) {
 		return nil, fault(badRequest, "", "RelayState", relay)
 	}
@@ -115,11 +116,12 @@ func opened(plain []byte, name, relay string) (*message, error) {
 	if err != nil {
 		return nil, fault(badRequest, "", name, "").Because(err)
 	}
-	return &message{root: root, relay: relay}, nil
+	return &message{root: root, relay: relay, door: at}, nil
 }
 
 // verified checks what every request has: version, issuer, destination, age and, where
-// there is one, the signature. What it returns is all that may be read afterwards.
+// there is one, the signature. What it returns is all that may be read afterwards; with
+// a fault it returns something only if who sent it is beyond doubt.
 func (f *Front) verified(r *http.Request, m *message, local string) (*service, *xmldoc.Node, error) {
 	n := m.root
 	if !n.Is(metadata.SAMLP, local) || n.Attr("Version") != "2.0" {
@@ -141,11 +143,11 @@ func (f *Front) verified(r *http.Request, m *message, local string) (*service, *
 		return nil, nil, fault(badSignature, s.ID, "Issuer", n.First(metadata.SAML, "Issuer").Text())
 	}
 	// SAML Bindings 2.0, 3.4.5.2 and 3.5.5.2: a signed message names where it was sent to.
-	out := local != "AuthnRequest"
-	if d := n.Attr("Destination"); d != "" && !f.ours(d, out) || d == "" && signed {
+	// By SOAP nobody carries it elsewhere, and many services leave that out.
+	if d := n.Attr("Destination"); d != "" && !f.ours(d, m.door) || d == "" && signed && m.door != doorSOAP {
 		no := fault(badRequest, s.ID, "Destination", d)
-		no.Facts["registered"] = f.site.URL(map[bool]string{false: pathSSO, true: pathLogout}[out])
-		return nil, nil, no
+		no.Facts["registered"] = f.site.URL(string(m.door))
+		return s, n, no
 	}
 	return s, n, fresh(s.ID, n.Attr("IssueInstant"), f.DB.Now())
 }
@@ -200,7 +202,7 @@ func (f *Front) inside(s *service, n *xmldoc.Node, keys []crypto.PublicKey) (*xm
 
 // byRedirect takes an AuthnRequest of the Redirect binding.
 func (f *Front) byRedirect(w http.ResponseWriter, r *http.Request) error {
-	m, err := redirected(r.URL.RawQuery, "SAMLRequest")
+	m, err := redirected(r.URL.RawQuery, "SAMLRequest", doorIn)
 	if err != nil {
 		return err
 	}
@@ -215,7 +217,7 @@ func (f *Front) byRedirect(w http.ResponseWriter, r *http.Request) error {
 // cookie with a foreign form, but do so when they follow our redirect, so what was
 // found sound goes on by GET, sealed.
 func (f *Front) byPost(w http.ResponseWriter, r *http.Request) error {
-	m, err := posted(r, "SAMLRequest")
+	m, err := posted(r, "SAMLRequest", doorIn)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"seimon/internal/audit"
 	"seimon/internal/front/saml/metadata"
 	"seimon/internal/front/saml/xmldoc"
 	"seimon/internal/front/saml/xmlsig"
@@ -33,13 +32,13 @@ type leaving struct {
 // logoutByRedirect takes what comes to the logout endpoint by Redirect.
 func (f *Front) logoutByRedirect(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.Query().Has("SAMLResponse") {
-		m, err := redirected(r.URL.RawQuery, "SAMLResponse")
+		m, err := redirected(r.URL.RawQuery, "SAMLResponse", doorOut)
 		if err != nil {
 			return err
 		}
 		return f.left(w, r, m)
 	}
-	m, err := redirected(r.URL.RawQuery, "SAMLRequest")
+	m, err := redirected(r.URL.RawQuery, "SAMLRequest", doorOut)
 	if err != nil {
 		return err
 	}
@@ -54,13 +53,13 @@ func (f *Front) logoutByRedirect(w http.ResponseWriter, r *http.Request) error {
 // person's session is seen.
 func (f *Front) logoutByPost(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err == nil && r.PostForm.Has("SAMLResponse") {
-		m, err := posted(r, "SAMLResponse")
+		m, err := posted(r, "SAMLResponse", doorOut)
 		if err != nil {
 			return err
 		}
 		return f.left(w, r, m)
 	}
-	m, err := posted(r, "SAMLRequest")
+	m, err := posted(r, "SAMLRequest", doorOut)
 	if err != nil {
 		return err
 	}
@@ -97,26 +96,36 @@ func (f *Front) resumeLogout(w http.ResponseWriter, r *http.Request) error {
 }
 
 // acceptLogout verifies a LogoutRequest. It must be signed (SAML Profiles 2.0, 4.4.4.1).
+// With a fault it gives a request only when the service that signed it is known.
 func (f *Front) acceptLogout(r *http.Request, m *message) (*leaving, error) {
 	signed := m.query != "" || xmlsig.Signed(m.root)
 	s, n, err := f.verified(r, m, "LogoutRequest")
-	if err != nil {
+	switch {
+	case s == nil || n == nil:
 		return nil, err
-	}
-	if !signed {
+	case !signed:
 		return nil, fault(badLogout, s.ID, "Signature", "missing")
+	}
+	name := n.First(metadata.SAML, "NameID")
+	q := &leaving{Party: s.ID, ID: n.Attr("ID"), Relay: m.relay, Name: name.Text(), At: f.DB.Now().Unix()}
+	if err != nil {
+		return q, err
 	}
 	if until := n.Attr("NotOnOrAfter"); until != "" {
 		if t, err := time.Parse(time.RFC3339, until); err != nil || !f.DB.Now().Before(t.Add(skew)) {
-			return nil, fault(badLogout, s.ID, "NotOnOrAfter", until)
+			return q, fault(badLogout, s.ID, "NotOnOrAfter", until)
 		}
 	}
-	q := &leaving{Party: s.ID, ID: n.Attr("ID"), Relay: m.relay, Name: n.First(metadata.SAML, "NameID").Text(), At: f.DB.Now().Unix()}
 	for _, i := range n.All(metadata.SAMLP, "SessionIndex") {
 		q.Indexes = append(q.Indexes, i.Text())
 	}
 	if q.ID == "" || len(q.ID) > 256 || q.Name == "" || len(q.Indexes) > 100 {
-		return nil, fault(badLogout, s.ID, "NameID", q.Name)
+		return q, fault(badLogout, s.ID, "NameID", q.Name)
+	}
+	for attr, ours := range map[string]string{"NameQualifier": f.EntityID(), "SPNameQualifier": s.ID} { // SAML Core 2.0, 8.3.7
+		if v := name.Attr(attr); v != "" && v != ours {
+			return q, fault(badLogout, s.ID, attr, v)
+		}
 	}
 	return q, nil
 }
@@ -127,13 +136,14 @@ type known struct {
 }
 
 // meant tells whether a request is about a visit: by its index when it names any, and
-// by the name in any case.
-func (q *leaving) meant(v session.Visit) bool {
+// by the name in any case. named are the sessions in which the service had that name: a
+// transient one changes with every response.
+func (q *leaving) meant(v session.Visit, named []string) bool {
 	var k known
-	if v.Front != Name || v.Party != q.Party || json.Unmarshal(v.Detail, &k) != nil {
+	if v.Front != Name || v.Party != q.Party || json.Unmarshal(v.Detail, &k) != nil || len(q.Indexes) > 0 && !slices.Contains(q.Indexes, v.ID) {
 		return false
 	}
-	return subtle.ConstantTimeCompare([]byte(k.Name.Value), []byte(q.Name)) == 1 && (len(q.Indexes) == 0 || slices.Contains(q.Indexes, v.ID))
+	return slices.Contains(named, v.Session) || subtle.ConstantTimeCompare([]byte(k.Name.Value), []byte(q.Name)) == 1
 }
 
 // leave ends the browser's session at the wish of a service, and begins to tell the
@@ -154,23 +164,24 @@ func (f *Front) leave(w http.ResponseWriter, r *http.Request, q *leaving) error 
 		if err != nil {
 			return err
 		}
-		if found = slices.ContainsFunc(visits, q.meant); !found {
-			return nil
-		}
-		if g.Pending, err = f.waiting(tx, visits, q.Party); err != nil {
+		named, err := q.sessions(tx)
+		if err != nil {
 			return err
 		}
-		err = f.Audit.Append(tx, audit.Event{
-			Type: "session.ended", Account: current.Subject.Account, Actor: "service:" + q.Party, Session: current.ID, Party: q.Party,
-			Address: web.ClientOf(r).Addr.String(), Facts: map[string]string{"why": "signout"},
-		})
-		if err != nil {
+		if found = slices.ContainsFunc(visits, func(v session.Visit) bool { return q.meant(v, named) }); !found {
+			return nil
+		}
+		if first, err := q.once(tx, current.ID); err != nil || !first {
+			found = false // a request of an earlier session, sent again
+			return err
+		}
+		if g.Pending, err = f.waiting(tx, visits, q.Party); err != nil {
 			return err
 		}
 		if err := g.store(tx); err != nil {
 			return err
 		}
-		return f.Sessions.End(tx, current.ID, whyAsked+q.Party)
+		return f.endSession(tx, r, current, q)
 	})
 	if err != nil {
 		return err

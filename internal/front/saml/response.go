@@ -25,6 +25,7 @@ const (
 	statusNoSupported = statusSpace + "NoSupportedIDP"
 	statusPrincipal   = statusSpace + "UnknownPrincipal"
 	statusUnsupported = statusSpace + "RequestUnsupported"
+	statusPartial     = statusSpace + "PartialLogout"
 )
 
 // status is what a service is told instead of an assertion. The text is for the

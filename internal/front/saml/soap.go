@@ -26,11 +26,15 @@ const soapSpace = "http://schemas.xmlsoap.org/soap/envelope/"
 // result is put on record.
 func (f *Front) SignOut(ctx context.Context, v session.Visit) error {
 	var k known
-	if v.Why == whyAsked+v.Party || json.Unmarshal(v.Detail, &k) != nil {
+	if json.Unmarshal(v.Detail, &k) != nil {
 		return nil
 	}
 	var s *service
-	err := f.DB.Read(ctx, func(tx *store.Tx) error {
+	err := f.DB.Write(ctx, func(tx *store.Tx) error {
+		s = nil
+		if err := forgetName(tx, v); err != nil || v.Why == whyAsked+v.Party {
+			return err
+		}
 		p, err := f.Parties.Get(tx, v.Party)
 		if err == nil && p.Protocol == Name && !p.Disabled {
 			s, err = f.services.of(p)
@@ -74,9 +78,7 @@ func (f *Front) tell(ctx context.Context, s *service, address string, t stop) (c
 	if text, err = xmlsig.Sign(text, id, at, key); err != nil {
 		return 0, true, err
 	}
-	w := xmldoc.NewWriter(xmldoc.Spaces{"soap": soapSpace})
-	w.Start("soap:Envelope").Start("soap:Body").Raw(text).End().End()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(w.Bytes()))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(inEnvelope(text)))
 	if err != nil {
 		return 0, false, err
 	}
