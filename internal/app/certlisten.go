@@ -180,6 +180,9 @@ func openCertdoor(h *House) error {
 			return out, err
 		},
 		Issuers: h.offeredIssuers,
+		Record: certdoor.Record{
+			Audit: h.Audit, Policy: h.Policy, Bindings: h.Bindings, Broken: h.Factors.Of(clientcert.Kind).(*clientcert.Factor).Broken,
+		},
 	}
 	r.MinTLS, _ = tlsVersion(k.MinTLS)
 	r.MaxTLS, _ = tlsVersion(k.MaxTLS)

@@ -156,6 +156,22 @@ func (b *Book) CardOf(tx *store.Tx, certificate string) (state string, since tim
 	return string(c.State), c.Since, nil
 }
 
+// Reading gives the PIN tries that the desk last read from the card that holds a
+// certificate, and when: 0 for a locked card, -1 when nothing is known, or when the card
+// has signed in since, which gives all tries back.
+func (b *Book) Reading(tx *store.Tx, certificate string) (tries int, at time.Time, err error) {
+	c, err := b.ByCertificate(tx, certificate)
+	switch {
+	case errors.Is(err, ErrNone):
+		return unknownTries, time.Time{}, nil
+	case err != nil:
+		return unknownTries, time.Time{}, err
+	case c.Seen.IsZero(), c.Used.After(c.Seen):
+		return unknownTries, c.Seen, nil
+	}
+	return c.Tries, c.Seen, nil
+}
+
 // Filter chooses cards.
 type Filter struct {
 	State State

@@ -7,6 +7,7 @@ package diagnosis
 func certificates() []cause {
 	return []cause{
 		{"C1", anyone, []fact{{"right", text}, {"right_tail", text}}, []string{"certificate", "locked", "contact"}},
+		{"C1.broken", anyone, []fact{{"right", text}, {"right_tail", text}}, []string{"certificate", "card", "contact"}},
 		{"C1.late", anyone, nil, []string{"certificates", "certificate", "contact"}},
 		{"C2", anyone, []fact{{"name", text}, {"tail", text}, {"right", text}, {"right_tail", text}}, []string{"certificates", "certificate", "contact"}},
 		{"C2.own", anyone, []fact{{"name", text}, {"tail", text}, {"right", text}, {"right_tail", text}}, []string{"certificates", "certificate", "contact"}},
@@ -32,9 +33,10 @@ func certificates() []cause {
 		{"C7.mapping", anyone, []fact{{"name", text}}, []string{"certificates", "certificate", "contact"}},
 		{"C8", anyone, []fact{{"name", text}, {"tail", text}, {"right", text}, {"right_tail", text}}, []string{"certificates", "certificate", "contact"}},
 		{"K1", anyone, []fact{{"right", text}, {"right_tail", text}}, []string{"card", "locked", "contact"}},
+		{"K1.both", anyone, []fact{{"right", text}, {"right_tail", text}}, []string{"card", "certificate", "contact"}},
 		{"K1.card", anyone, []fact{{"name", text}, {"tail", text}}, []string{"card", "number", "contact"}},
-		{"K2", anyone, nil, []string{"locked", "card", "contact"}},
-		{"K3", anyone, nil, []string{"locked", "contact"}},
+		{"K2", anyone, []fact{{"pin_left", number}, {"seen", day}}, []string{"locked", "card", "contact"}},
+		{"K3", anyone, []fact{{"seen", day}}, []string{"locked", "contact"}},
 		{"K4", anyone, []fact{{"since", day}}, []string{"mycard", "contact"}},
 		{"K4.suspended", anyone, []fact{{"since", day}}, []string{"mycard", "contact"}},
 		{"K4.lost", anyone, []fact{{"since", day}}, []string{"mycard", "contact"}},

@@ -168,7 +168,7 @@ func (r *Report) judge() {
 			if r.Outcome != Denied || code != "cancelled" {
 				r.conclude(Denied, code, e.Facts)
 			}
-		case e.Type == "signin.failed":
+		case e.Type == "signin.failed", e.Type == "certificate.broken":
 			r.conclude(Failed, code, e.Facts)
 		case e.Type == "signin.proved", e.Type == "signin.enrolled":
 			r.conclude(Open, "", nil)

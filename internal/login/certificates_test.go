@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"math/big"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -135,6 +136,37 @@ func (v *tour) onCard(state string) ca.Certificate {
 	return c
 }
 
+// reads is the desk's reader with the card in it.
+func (v *tour) reads(c ca.Certificate, tries int) {
+	v.Write(func(tx *store.Tx) error {
+		_, err := tx.Exec("UPDATE card_card SET tries = $1, seen = $2 WHERE certificate = $3", tries, store.Millis(tx.Now), c.ID)
+		return err
+	})
+}
+
+// breaks signs in up to the certificate; the connection there breaks while its person
+// types a PIN, and the browser comes back.
+func (v *tour) breaks() {
+	v.T.Helper()
+	v.from(logintest.Home).signIn("webmail", student, logintest.Password)
+	page := v.Location()
+	v.Click(v.say("証明書を選ぶ", "Choose a certificate"))
+	v.strand(20 * time.Second)
+	v.Get(page)
+	v.next()
+}
+
+// strand ends a connection of the try at hand some time after it was asked.
+func (v *tour) strand(after time.Duration) {
+	v.T.Helper()
+	label, _, _ := strings.Cut(v.URL.Host, ".")
+	asked := v.DB.Now()
+	v.Clock.Add(after)
+	if _, err := v.Tries.Stranded(v.T.Context(), label, asked); err != nil {
+		v.T.Fatal(err)
+	}
+}
+
 func (v *tour) revoke(c ca.Certificate, why ca.Reason) {
 	v.Write(func(tx *store.Tx) error {
 		_, err := v.CA.Revoke(tx, c.ID, why, "desk")
@@ -235,17 +267,37 @@ func certificateScenarios() []scenario {
 			v.from(logintest.Home).signIn("vault", student, logintest.Password)
 			v.choose(soft.Parsed())
 		}, []string{"ICカードが必要です"}, []string{"asks for an IC card"}},
-		{"K2", "", func(v *tour) {
+		{"K1 and a file", "K1.both", func(v *tour) {
 			v.onCard("active")
-			v.from(logintest.Home).signIn("webmail", student, logintest.Password)
-			page := v.Location()
-			v.Click(v.say("証明書を選ぶ", "Choose a certificate"))
-			label, _, _ := strings.Cut(v.URL.Host, ".")
-			if err := v.Tries.Stranded(v.T.Context(), label); err != nil {
-				v.T.Fatal(err)
-			}
-			v.Get(page)
-		}, []string{"PINを受けつけなかったのかもしれません", "半角"}, []string{"refused the PIN", "half-width"}},
+			v.Certificate(v.account)
+			v.certified()
+		}, []string{"証明書が選ばれず、カードも見つかりませんでした"}, []string{"No certificate was chosen, and no card was seen"}},
+		{"C1 broken", "C1.broken", func(v *tour) {
+			c := v.Certificate(v.account)
+			v.breaks()
+			v.Want(c.Tail())
+		}, []string{"ブラウザーが接続を切りました", "もう一度選ぶ"}, []string{"Your browser broke off", "Choose again"}},
+		{"K2", "K2", func(v *tour) {
+			v.onCard("active")
+			v.breaks()
+		}, []string{"カードが受けつけませんでした", "半角", "もう一度選ぶ"}, []string{"The card refused", "half-width", "Choose again"}},
+		{"K2 with a reading", "K2", func(v *tour) {
+			v.reads(v.onCard("active"), 4)
+			v.breaks()
+		}, []string{"2026年4月6日", "あと 4 回", "10回まちがえると"}, []string{"6 April 2026", "4 tries were left", "ten wrong PINs"}},
+		{"K2, then again", "", func(v *tour) {
+			c := v.onCard("active")
+			v.breaks()
+			v.choose(c.Parsed())
+		}, nil, nil},
+		{"K3", "K3", func(v *tour) {
+			v.reads(v.onCard("active"), 0)
+			v.breaks()
+		}, []string{"ロックされています", "2026年4月6日", "窓口"}, []string{"The card is locked", "6 April 2026", "desk"}},
+		{"K3 offered nothing", "K3", func(v *tour) {
+			v.reads(v.onCard("active"), 0)
+			v.certified()
+		}, []string{"ロックされています", "窓口"}, []string{"The card is locked", "desk"}},
 		{"K4 suspended", "K4.suspended", func(v *tour) { v.certified(v.onCard("suspended").Parsed()) },
 			[]string{"一時停止しています", "2026年4月6日", "窓口"}, []string{"suspended since", "6 April 2026", "desk"}},
 		{"K4 lost", "K4.lost", func(v *tour) {
@@ -280,6 +332,64 @@ func TestChoosingWronglyIsNoGuessing(t *testing.T) {
 	}
 	v.choose(c.Parsed())
 	v.arrived(v.Browser, "webmail", student)
+}
+
+// TestABrowsersOwnLookIsNoRefusal: Chromium breaks off when it is asked, shows its
+// window and connects again.
+func TestABrowsersOwnLookIsNoRefusal(t *testing.T) {
+	v := firstTour(t, logintest.Policy)
+	c := v.onCard("active")
+	v.from(logintest.Home).signIn("webmail", student, logintest.Password)
+	page := v.Location()
+	v.Click("証明書を選ぶ")
+	host := v.Location()
+	v.strand(20 * time.Millisecond)
+	v.strand(20 * time.Millisecond) // and a connection in reserve
+	v.Get(page).Want("前回は、このページにもどってきませんでした").Refuse("カードが受けつけませんでした")
+	v.Get(v.Show(host, c.Parsed()))
+	v.next()
+	v.arrived(v.Browser, "webmail", student)
+}
+
+// TestARefusalIsToldBeforeTheNextTry: ten wrong PINs lock a card, so nobody goes on to
+// the next without having read why.
+func TestARefusalIsToldBeforeTheNextTry(t *testing.T) {
+	v := firstTour(t, logintest.Policy)
+	c := v.onCard("active")
+	v.from(logintest.Home).signIn("webmail", student, logintest.Password)
+	button := ""
+	for _, a := range v.Page().All("a") {
+		if strings.HasPrefix(a.Attr["href"], "/certificate/") {
+			button = a.Attr["href"]
+		}
+	}
+	v.Get(button)
+	v.strand(20 * time.Millisecond)
+	v.Clock.Add(20 * time.Second) // the window, the choice, and the card that refuses at once
+	v.strand(20 * time.Millisecond)
+	v.Get(button)
+	if v.Left() {
+		t.Fatalf("the browser was sent to another try: %s", v.Location())
+	}
+	v.next()
+	v.Want("カードが受けつけませんでした")
+	v.desk("K2")
+	v.choose(c.Parsed())
+	v.arrived(v.Browser, "webmail", student)
+}
+
+// TestABrokenTryOfAnotherSignInTellsNothing: the name of a try is worth nothing elsewhere.
+func TestABrokenTryOfAnotherSignInTellsNothing(t *testing.T) {
+	v := firstTour(t, logintest.Policy)
+	v.onCard("active")
+	v.from(logintest.Home).signIn("webmail", student, logintest.Password)
+	v.Click("証明書を選ぶ")
+	label, _, _ := strings.Cut(v.URL.Host, ".")
+	v.strand(20 * time.Second)
+	other := &tour{gate: v.gate, Browser: v.browser(logintest.Home), tag: lang.JA, account: v.account}
+	other.signIn("webmail", student, logintest.Password)
+	other.Post(other.URL.Path, url.Values{"pass": {other.Field("pass")}, "kind": {"clientcert"}, "try": {label}}).
+		Want("間に合わなかった").Refuse("カードが受けつけませんでした")
 }
 
 // TestRevokingEndsWhatRestsOnIt: in the same moment, in the browser that stands open.

@@ -53,8 +53,12 @@ type Attempts interface {
 	// that was shown for a try, once. It returns the sign-in and a one-time code to
 	// bring back; no code when the try is over, no sign-in when there is no such try.
 	Record(ctx context.Context, label string, chain [][]byte, how string) (transaction, code string, err error)
-	// Stranded notes that a connection for a try ended before it was made.
-	Stranded(ctx context.Context, label string) error
+	// Stranded notes that a connection for a try, asked for a certificate at a time,
+	// ended before it was made. It returns the sign-in when somebody had chosen or was
+	// typing a PIN, once for each try.
+	Stranded(ctx context.Context, label string, asked time.Time) (transaction string, err error)
+	// Untold tells whether the newest try of a sign-in broke and nobody was told why.
+	Untold(ctx context.Context, transaction string) (bool, error)
 }
 
 // Rooms are what the door works with.
@@ -68,6 +72,8 @@ type Rooms struct {
 	Attempts Attempts
 	// Hints gives the names of the issuers whose certificates may be chosen, raw DER.
 	Hints func(context.Context) ([][]byte, error)
+	// Record keeps what broke.
+	Record Record
 	// Issuers gives the same names as people read them (CN), for the policies of browsers.
 	Issuers func(context.Context) ([]string, error)
 
@@ -129,6 +135,14 @@ func (d *Door) start(w http.ResponseWriter, r *http.Request) error {
 	if !d.mine(r, id) || !navigation(r) {
 		// The sign-in's own page says what is the matter.
 		http.Redirect(w, r, back, http.StatusSeeOther)
+		return nil
+	}
+	untold, err := d.Attempts.Untold(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	if untold { // a card that locks itself is not tried again unwarned
+		http.Redirect(w, r, back+"?way="+way, http.StatusSeeOther)
 		return nil
 	}
 	label, err := d.Attempts.Open(r.Context(), id)
@@ -288,15 +302,6 @@ func peerOf(r *http.Request) netip.Addr {
 		return netip.Addr{}
 	}
 	return p.Addr().Unmap().WithZone("")
-}
-
-// stranded notes a connection that ended before it was made.
-func (d *Door) stranded(label string) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if err := d.Attempts.Stranded(ctx, label); err != nil {
-		d.Log.Error("a broken connection could not be noted", "error", err)
-	}
 }
 
 const gonePage = `<!doctype html>

@@ -378,29 +378,6 @@ func TestHugeChains(t *testing.T) {
 	}
 }
 
-// TestABrokenHandshakeIsNoted: a card that refuses shows only in that.
-func TestABrokenHandshakeIsNoted(t *testing.T) {
-	h := open(t, nil)
-	h.holder(h.account)
-	b := h.atSecondStep()
-	page := b.Location()
-	u, err := url.Parse(begin(b))
-	h.must(err)
-	refuses := errors.New("the card refuses")
-	_, err = tls.Dial("tcp", h.address, &tls.Config{RootCAs: h.roots, ServerName: u.Hostname(), GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		return nil, refuses
-	}})
-	if !errors.Is(err, refuses) {
-		t.Fatal(err)
-	}
-	deadline := time.Now().Add(10 * time.Second)
-	for b.Get(page); !strings.Contains(b.Text(), "PINを受けつけなかった"); b.Get(page) {
-		if time.Now().After(deadline) {
-			t.Fatal(b.Text())
-		}
-	}
-}
-
 func TestAnExpiredTryLeadsBack(t *testing.T) {
 	h := open(t, nil)
 	mine := h.holder(h.account)

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,6 +29,8 @@ type Listener struct {
 	door  *Door
 	proxy bool // declared peers speak the PROXY protocol
 	room  chan struct{}
+	// closing: connections that end now are ended by us.
+	closing atomic.Bool
 
 	mu    sync.Mutex
 	conns map[string]map[*conn]bool // by label
@@ -38,6 +41,12 @@ func (d *Door) Listen(l net.Listener) *Listener {
 	return &Listener{
 		Listener: l, door: d, proxy: d.PROXY, room: make(chan struct{}, mostConnections), conns: map[string]map[*conn]bool{},
 	}
+}
+
+// Close ends the listener: what breaks from now on is nobody's card.
+func (l *Listener) Close() error {
+	l.closing.Store(true)
+	return l.Listener.Close()
 }
 
 // Accept waits for the next connection. It reads nothing from it.
@@ -82,7 +91,8 @@ type conn struct {
 
 	mu    sync.Mutex
 	label string
-	shown bool // the handshake came to its end
+	asked time.Time // when it was asked for a certificate
+	shown bool      // the handshake came to its end
 }
 
 func (c *conn) begin() {
@@ -125,7 +135,7 @@ func (c *conn) Close() error {
 	c.shut.Do(func() {
 		<-c.from.room
 		c.mu.Lock()
-		label, shown := c.label, c.shown
+		label, asked, shown := c.label, c.asked, c.shown
 		c.mu.Unlock()
 		if label == "" {
 			return
@@ -136,8 +146,8 @@ func (c *conn) Close() error {
 			delete(c.from.conns, label)
 		}
 		c.from.mu.Unlock()
-		if !shown {
-			c.from.door.stranded(label)
+		if !shown && !c.from.closing.Load() {
+			c.from.door.stranded(label, asked)
 		}
 	})
 	return err
@@ -146,7 +156,7 @@ func (c *conn) Close() error {
 // belongs notes which try a connection is for.
 func (l *Listener) belongs(c *conn, label string) {
 	c.mu.Lock()
-	c.label = label
+	c.label, c.asked = label, l.door.DB.Now()
 	c.mu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -114,15 +114,6 @@ func notNil(b []byte) []byte {
 	return b
 }
 
-// Stranded notes that a connection for a try ended before it was made. Browsers do
-// that once while they ask; a card that refuses its PIN does nothing else.
-func (x *Attempts) Stranded(ctx context.Context, label string) error {
-	return x.db.Write(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec("UPDATE clientcert_attempt SET stranded = stranded + 1 WHERE label = $1 AND answered_at = 0", label)
-		return err
-	})
-}
-
 // shown is the answer to a try.
 type shown struct {
 	label string
@@ -176,19 +167,25 @@ func refuse(tx *store.Tx, transaction, code string, why authn.Code) error {
 
 // last tells what became of the newest try of a sign-in.
 type last struct {
+	label    string
 	stranded bool // the browser came, and no connection was made
+	broken   bool // nor was that the browser's own doing
 	late     bool // nothing came in time
 	refused  authn.Code
 }
 
+// untold tells whether it broke and nobody was told why.
+func (l last) untold() bool { return l.broken && l.refused == "" }
+
 func newest(tx *store.Tx, transaction string) (l last, err error) {
-	var stranded, expires, answered int64
-	err = tx.QueryRow(`SELECT stranded, expires_at, answered_at, refused FROM clientcert_attempt WHERE transaction_id = $1
-		ORDER BY created_at DESC, label LIMIT 1`, transaction).Scan(&stranded, &expires, &answered, &l.refused)
+	var stranded, broken, expires, answered int64
+	err = tx.QueryRow(`SELECT label, stranded, broken_at, expires_at, answered_at, refused FROM clientcert_attempt WHERE transaction_id = $1
+		ORDER BY created_at DESC, label LIMIT 1`, transaction).Scan(&l.label, &stranded, &broken, &expires, &answered, &l.refused)
 	if errors.Is(err, store.ErrNoRows) {
 		return l, nil
 	}
 	l.stranded = answered == 0 && stranded > 0
+	l.broken = answered == 0 && broken > 0
 	l.late = answered == 0 && expires <= store.Millis(tx.Now)
 	return l, err
 }

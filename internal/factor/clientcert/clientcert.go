@@ -59,6 +59,9 @@ type Cards interface {
 	// CardOf gives the state of the card that holds a certificate and since when: ""
 	// for a certificate on no card of ours, "active" for every card that may sign in.
 	CardOf(tx *store.Tx, certificate string) (state string, since time.Time, err error)
+	// Reading gives the PIN tries that the desk last read from the card that holds a
+	// certificate, and when: 0 for a locked card, -1 when nothing is known.
+	Reading(tx *store.Tx, certificate string) (tries int, at time.Time, err error)
 	// Used notes a sign-in with the card that holds a certificate.
 	Used(tx *store.Tx, certificate string) error
 }
@@ -124,16 +127,19 @@ type mine struct {
 	Name, Tail string
 	Card       bool
 	Until      time.Time
+	Cert       string // id at ca; empty for a foreign one
 }
 
-// answer is the dot of clientcert.answer.
-type answer struct{ Code string }
+// answer is the dot of clientcert.answer: the code of an answer that came, or the try
+// of one that broke.
+type answer struct{ Code, Try string }
 
 // Challenge leads to a host that the browser has not seen. With an answer that came
 // back from there it is a form that sends itself.
 func (f *Factor) Challenge(ctx context.Context, a factor.Attempt) (factor.Prompt, error) {
 	q := question{Path: f.Start(a.Transaction), Card: a.Requirement.HardwareBound || a.Requirement.UserVerified}
 	code := a.Memory[factor.NoteBack]
+	sent := answer{Code: code}
 	back := false
 	err := f.Bindings.Read(ctx, func(tx *store.Tx) error {
 		s, err := find(tx, a.Transaction, code)
@@ -144,7 +150,10 @@ func (f *Factor) Challenge(ctx context.Context, a factor.Attempt) (factor.Prompt
 			return err
 		}
 		l, err := newest(tx, a.Transaction)
-		q.Stranded, q.Late, q.Failed = l.stranded, l.late, string(l.refused.Family())
+		if back = l.untold(); back {
+			sent = answer{Try: l.label}
+		}
+		q.Stranded, q.Late, q.Failed = l.stranded && l.refused == "", l.late, string(l.refused.Family())
 		return err
 	})
 	if err != nil {
@@ -152,7 +161,7 @@ func (f *Factor) Challenge(ctx context.Context, a factor.Attempt) (factor.Prompt
 	}
 	if back {
 		return factor.Prompt{
-			Template: "clientcert.answer", Title: "clientcert.answer.title", Button: "clientcert.answer.button", Data: answer{code}, Auto: true,
+			Template: "clientcert.answer", Title: "clientcert.answer.title", Button: "clientcert.answer.button", Data: sent, Auto: true,
 		}, nil
 	}
 	delete(a.Memory, factor.NoteBack)
@@ -180,13 +189,13 @@ func own(a factor.Attempt) ([]mine, error) {
 			return nil, err
 		}
 		if r.current(a.Now) {
-			out = append(out, mine{r.Name, r.Tail, r.Keeps == onCard, time.Unix(r.NotAfter, 0)})
+			out = append(out, mine{r.Name, r.Tail, r.Keeps == onCard, time.Unix(r.NotAfter, 0), r.Cert})
 		}
 	}
 	return out, nil
 }
 
-// Verify judges the answer that the form field "code" names. Faults: C1 to C8, K1, K4.
+// Verify judges the answer that the form field "code" names. Faults: C1 to C8, K1 to K4.
 func (f *Factor) Verify(ctx context.Context, a factor.Attempt, ans factor.Answer) (factor.Verified, error) {
 	_, v, err := f.judge(ctx, a, ans, false)
 	return v, err
@@ -199,6 +208,9 @@ func (f *Factor) Identify(ctx context.Context, a factor.Attempt, ans factor.Answ
 
 func (f *Factor) judge(ctx context.Context, a factor.Attempt, ans factor.Answer, naming bool) (authn.AccountID, factor.Verified, error) {
 	code := ans.Get(FieldCode)
+	if label := ans.Get(FieldTry); label != "" && code == "" {
+		return "", factor.Verified{}, f.judgeBroken(ctx, a, label)
+	}
 	var p *proof
 	err := f.Bindings.Read(ctx, func(tx *store.Tx) (err error) {
 		p, err = f.open(tx, a, code, naming)

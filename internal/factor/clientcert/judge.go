@@ -39,7 +39,7 @@ func (f *Factor) open(tx *store.Tx, a factor.Attempt, code string, naming bool) 
 		return nil, err
 	}
 	if len(s.chain) == 0 {
-		return nil, f.nothing(a)
+		return nil, f.nothing(tx, a)
 	}
 	v, err := f.Judge.Judge(tx, s.chain)
 	if err != nil {
@@ -77,9 +77,12 @@ func (f *Factor) bindings(tx *store.Tx, account authn.AccountID) ([]factor.Bindi
 
 // nothing is the cause when the browser sent no certificate: cancelled, none there,
 // or a card that is not in its reader.
-func (f *Factor) nothing(a factor.Attempt) error {
+func (f *Factor) nothing(tx *store.Tx, a factor.Attempt) error {
 	fault := authn.NewFault("C1")
 	if !a.Proved {
+		if f.wantsCard(a) {
+			fault.Code = "K1"
+		}
 		return fault
 	}
 	all, err := own(a)
@@ -91,10 +94,17 @@ func (f *Factor) nothing(a factor.Attempt) error {
 		return cmp.Or(err, f.tell(a, &proof{facts: map[string]string{"name": old.Name, "tail": old.Tail}},
 			authn.NewFault("C3", "until", factor.TimeFact(time.Unix(old.NotAfter, 0)))))
 	}
-	cards := slices.ContainsFunc(all, func(m mine) bool { return m.Card })
-	files := slices.ContainsFunc(all, func(m mine) bool { return !m.Card })
-	if cards && !files || a.Requirement.HardwareBound || a.Requirement.UserVerified {
+	state, err := f.reading(tx, all)
+	if err != nil {
+		return err
+	}
+	switch {
+	case state.cards > 0 && state.cards == len(all) && state.locked:
+		fault = authn.NewFault("K3", "seen", factor.TimeFact(state.seen))
+	case state.cards > 0 && state.cards == len(all), f.wantsCard(a):
 		fault.Code = "K1"
+	case state.cards > 0:
+		fault.Code = "K1.both"
 	}
 	return f.tell(a, &proof{}, fault)
 }

@@ -101,6 +101,9 @@ func (h *House) door() {
 			return out, err
 		},
 		Issuers: func(context.Context) ([]string, error) { return []string{"Example University User CA G1"}, nil },
+		Record: certdoor.Record{
+			Audit: h.Audit, Policy: h.Policy, Bindings: h.Bindings, Broken: h.Factors.Of(clientcert.Kind).(*clientcert.Factor).Broken,
+		},
 		Proxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.200/32")},
 	})
 	h.must(err)
