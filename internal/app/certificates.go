@@ -109,6 +109,9 @@ func (d *Desk) Authority() (ca.Office, error) {
 			}
 			return a.UserName
 		},
+		Trail: func(tx *store.Tx, c ca.Certificate) ([]ca.Moment, error) {
+			return h.history(tx, h.Words.In(lang.EN), c)
+		},
 	}, nil
 }
 

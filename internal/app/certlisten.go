@@ -140,8 +140,15 @@ func (h *House) cutCertificate(tx *store.Tx, c ca.Certificate) error {
 	if err != nil || binding == "" {
 		return err
 	}
+	visits, err := h.visitsOf(tx, c.Account)
+	if err != nil {
+		return err
+	}
 	ended, err := h.Sessions.EndResting(tx, c.Account, binding, why)
 	if err != nil {
+		return err
+	}
+	if err := h.recordTelling(tx, c, ended, visits); err != nil {
 		return err
 	}
 	var clients []string

@@ -84,6 +84,7 @@ type House struct {
 	seen    *headers
 	measure *measures
 	tries   *clientcert.Attempts
+	history func(tx *store.Tx, p lang.Printer, c ca.Certificate) ([]ca.Moment, error) // of a certificate
 }
 
 // Open opens the rooms from the ground up. The database is brought up to date; one

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"seimon/internal/audit"
+	"seimon/internal/authn"
 	"seimon/internal/ca"
 	"seimon/internal/desk"
 	"seimon/internal/desk/certificates"
@@ -131,10 +132,11 @@ func openCertificates(h *House) error {
 		return err
 	}
 	lobby := h.Hall.Front(desk.Portal).(*portal.Portal)
-	d, err := certificates.New(certificates.Rooms{Hall: h.Hall, CA: h.CA, Lobby: lobby, Holder: h.Holder, Wifi: wifi, Listed: h.listed})
+	d, err := certificates.New(certificates.Rooms{Hall: h.Hall, CA: h.CA, Lobby: lobby, Holder: h.Holder, Wifi: wifi, Listed: h.listed, Answered: h.Status.Answered})
 	if err != nil {
 		return err
 	}
+	h.history = d.Trail
 	lobby.AddPlace("/portal/certificates", "certificates")
 	lobby.AddTodo(d.Todo)
 	h.OnIssue = append(h.OnIssue, d.Issued)
@@ -180,4 +182,46 @@ func (h *House) recordCut(tx *store.Tx, c ca.Certificate, why string, ended []se
 		}
 	}
 	return h.Audit.Append(tx, event("certificate.cut", map[string]string{"sessions": strconv.Itoa(len(ended)), "access": strconv.Itoa(len(clients))}))
+}
+
+// visitsOf gives what an account's sessions were used for, by session.
+func (h *House) visitsOf(tx *store.Tx, account authn.AccountID) (map[string][]session.Visit, error) {
+	all, err := h.Sessions.Of(tx, account)
+	out := map[string][]session.Visit{}
+	for _, s := range all {
+		if err == nil {
+			out[s.ID], err = h.Sessions.Visits(tx, s.ID)
+		}
+	}
+	return out, err
+}
+
+// recordTelling puts on record which services are being told that a session has ended
+// with a certificate, and which cannot be told. The fronts record how it went.
+func (h *House) recordTelling(tx *store.Tx, c ca.Certificate, ended []session.Session, visits map[string][]session.Visit) error {
+	for _, s := range ended {
+		for _, v := range visits[s.ID] {
+			f, ok := h.Hall.Front(v.Front).(interface {
+				CanTell(tx *store.Tx, v session.Visit) (bool, error)
+			})
+			if !ok {
+				continue // it keeps nothing of its own, such as the portal
+			}
+			can, err := f.CanTell(tx, v)
+			if err != nil {
+				return err
+			}
+			kind := "certificate.service.untold"
+			if can {
+				kind = "certificate.service.telling"
+			}
+			err = h.Audit.Append(tx, audit.Event{
+				Type: kind, Account: c.Account, Actor: "system", Session: s.ID, Party: v.Party, Facts: map[string]string{"certificate": c.ID},
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

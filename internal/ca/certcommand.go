@@ -46,6 +46,7 @@ type certView struct {
 	ReplacedBy string     `json:"replaced_by,omitempty"`
 	Card       string     `json:"card,omitempty"`
 	PEM        string     `json:"pem,omitempty"`
+	Trail      []Moment   `json:"time_line,omitempty"`
 }
 
 func viewCertificate(tx *store.Tx, o Office, c Certificate) certView {
@@ -156,7 +157,10 @@ func (c *CertShow) Run(env Env) error {
 			return err
 		}
 		view = viewCertificate(tx, o, k)
-		return nil
+		if o.Trail != nil && !k.Issued.IsZero() {
+			view.Trail, err = o.Trail(tx, k)
+		}
+		return err
 	})
 	if err != nil {
 		return named(err, "certificate", c.Certificate)

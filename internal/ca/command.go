@@ -26,6 +26,17 @@ type Office struct {
 	Holder func(tx *store.Tx, user string) (Holder, error)
 	// User gives the user name of an account.
 	User func(tx *store.Tx, account authn.AccountID) string
+	// Trail is the time line of a certificate; may be nil.
+	Trail func(tx *store.Tx, c Certificate) ([]Moment, error)
+}
+
+// Moment is one thing that happened to a certificate.
+type Moment struct {
+	At      time.Time `json:"at"`
+	After   float64   `json:"seconds_after_revocation,omitempty"`
+	Event   string    `json:"event,omitempty"`
+	Service string    `json:"service,omitempty"`
+	Text    string    `json:"text"`
 }
 
 // Env is what the building gives to the commands.

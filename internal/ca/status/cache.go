@@ -70,7 +70,7 @@ func (a *answers) put(key string, one *answer) {
 func (a *answers) drop(issuer, serial string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, algorithm := range []string{"1.3.14.3.2.26", "2.16.840.1.101.3.4.2.1", "2.16.840.1.101.3.4.2.2", "2.16.840.1.101.3.4.2.3"} {
+	for _, algorithm := range []string{sha1ID, "2.16.840.1.101.3.4.2.1", "2.16.840.1.101.3.4.2.2", "2.16.840.1.101.3.4.2.3"} {
 		delete(a.held, heldKey(issuer, serial, algorithm, false))
 		delete(a.held, heldKey(issuer, serial, algorithm, true))
 	}

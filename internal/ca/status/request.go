@@ -150,6 +150,9 @@ func (q *request) readExtensions(wrapped cryptobyte.String) bool {
 	return true
 }
 
+// sha1ID is the identifier of SHA-1, by which nearly all clients name issuers.
+const sha1ID = "1.3.14.3.2.26"
+
 // hashed is an issuer as a request names it.
 type hashed struct{ name, key []byte }
 
@@ -164,7 +167,7 @@ func hashesOf(c *x509.Certificate) map[string]hashed {
 	}
 	out := map[string]hashed{}
 	for id, hash := range map[string]func([]byte) []byte{
-		"1.3.14.3.2.26":          func(b []byte) []byte { s := sha1.Sum(b); return s[:] }, //nolint:gosec // as above
+		sha1ID:                   func(b []byte) []byte { s := sha1.Sum(b); return s[:] }, //nolint:gosec // as above
 		"2.16.840.1.101.3.4.2.1": func(b []byte) []byte { s := sha256.Sum256(b); return s[:] },
 		"2.16.840.1.101.3.4.2.2": func(b []byte) []byte { s := sha512.Sum384(b); return s[:] },
 		"2.16.840.1.101.3.4.2.3": func(b []byte) []byte { s := sha512.Sum512(b); return s[:] },

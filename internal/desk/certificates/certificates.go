@@ -1,6 +1,7 @@
 package certificates
 
 import (
+	"context"
 	"embed"
 	"io/fs"
 	"log/slog"
@@ -60,6 +61,9 @@ type Rooms struct {
 	// Listed gives the number of the newest revocation list when it holds a revoked
 	// certificate, and 0 while none does; may be nil.
 	Listed func(tx *store.Tx, c ca.Certificate) (int64, error)
+	// Answered tells whether the responder says of a certificate that it is revoked, and
+	// for how long an answer that was given before may be believed; may be nil.
+	Answered func(ctx context.Context, c ca.Certificate) (older time.Duration, revoked bool, err error)
 }
 
 // below are the rooms of the hall.

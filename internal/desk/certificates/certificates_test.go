@@ -414,29 +414,6 @@ func TestNobodyEntersWithoutSigningIn(t *testing.T) {
 	}
 }
 
-func TestTheTimeLineShowsWhatIsOnRecord(t *testing.T) {
-	number := int64(0)
-	h := open(t, func(r *certificates.Rooms) {
-		r.Listed = func(*store.Tx, ca.Certificate) (int64, error) { return number, nil }
-	})
-	a := h.Person("s1234567")
-	b := h.signIn("s1234567", logintest.Campus, home+"/new")
-	c := h.certificate(b, "laptop")
-	b.Get(home+"/"+c.ID+"/revoke").Submit("いま失効させる", "why", "unused").Refuse("失効リスト（番号")
-	h.must(h.desk.Watch(t.Context()))
-	b.Get(home + "/" + c.ID).Refuse("失効リスト（番号")
-	h.Clock.Add(2 * time.Second)
-	number = 41
-	for range 2 {
-		h.must(h.desk.Watch(t.Context()))
-		number++
-	}
-	b.Get(home+"/"+c.ID).Want("失効リスト（番号 41）", "失効から2.0秒後")
-	if e := h.events(a.ID, "certificate.published"); len(e) != 1 {
-		t.Errorf("%+v", e)
-	}
-}
-
 func TestTheLogShowsEveryCertificateOfThePerson(t *testing.T) {
 	h := open(t)
 	a := h.Person("s1234567")

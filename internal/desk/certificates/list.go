@@ -254,7 +254,7 @@ func (d *Desk) one(v desk.Visit) error {
 		if chain := d.CA.Chain(page.Item.Issuer); len(chain) > 0 {
 			page.Issuer = chain[0].Subject.CommonName
 		}
-		page.Trail, err = d.trail(tx, v, page.Item.Certificate)
+		page.Trail, err = d.trail(tx, v.P(), page.Item.Certificate)
 		return err
 	})
 	if errors.Is(err, ca.ErrNone) {

@@ -14,14 +14,14 @@ import (
 	"seimon/internal/web"
 )
 
-// why is a reason for a revocation as people say it: words certificates.why.NAME.
-type why struct {
+// choice is a reason for a revocation as people say it: words certificates.why.NAME.
+type choice struct {
 	Name   string
 	Reason ca.Reason
 }
 
-func whys() []why {
-	return []why{
+func whys() []choice {
+	return []choice{
 		{"lost", ca.KeyCompromise}, {"copied", ca.KeyCompromise}, {"unused", ca.CessationOfOperation},
 		{"newer", ca.Superseded}, {"wrong", ca.AffiliationChanged},
 	}
@@ -37,7 +37,7 @@ const (
 type revokePage struct {
 	view
 	Item item
-	Whys []why
+	Whys []choice
 	Why  string
 	Last bool // no other certificate can be used afterwards
 }
@@ -69,7 +69,7 @@ func (d *Desk) askWhy(v desk.Visit, top view, status int) error {
 // revoke takes a certificate out of use. What hangs on it ends in the same
 // transaction; the page that follows shows what was cut off, as it happens.
 func (d *Desk) revoke(v desk.Visit) error {
-	chosen := slices.IndexFunc(whys(), func(w why) bool { return w.Name == v.R.PostFormValue("why") })
+	chosen := slices.IndexFunc(whys(), func(w choice) bool { return w.Name == v.R.PostFormValue("why") })
 	if chosen < 0 {
 		problem := view{Problem: &diagnosis.Advice{Cause: v.P().T("certificates.revoke.why.missing")}}
 		return d.askWhy(v, problem, http.StatusUnprocessableEntity)

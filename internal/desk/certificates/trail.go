@@ -2,14 +2,14 @@ package certificates
 
 import (
 	"maps"
-	"seimon/internal/session"
 	"slices"
 	"strconv"
 	"time"
 
 	"seimon/internal/audit"
 	"seimon/internal/ca"
-	"seimon/internal/desk"
+	"seimon/internal/lang"
+	"seimon/internal/session"
 	"seimon/internal/store"
 )
 
@@ -20,6 +20,8 @@ type step struct {
 	Words string // message id
 	Facts map[string]string
 	After time.Duration // since the revocation
+	Event string        // as the record calls it; empty for what stands in the row
+	Party string        // id of the service that it is about
 }
 
 // Seconds is After in seconds, with one digit behind the point.
@@ -27,19 +29,16 @@ func (s step) Seconds() string { return strconv.FormatFloat(s.After.Seconds(), '
 
 // trail tells what happened to a certificate, the oldest first. Only what is on
 // record stands in it.
-func (d *Desk) trail(tx *store.Tx, v desk.Visit, c ca.Certificate) ([]step, error) {
+func (d *Desk) trail(tx *store.Tx, p lang.Printer, c ca.Certificate) ([]step, error) {
 	out := []step{{At: c.Issued, Tone: "good", Words: "certificates.trail.issued"}}
-	since := c.Issued
 	if c.State == ca.Revoked {
-		reason := v.P().T("certificates.reason." + string(c.Reason))
-		out = append(out, step{At: c.Revoked, Tone: "error", Words: "certificates.trail.revoked", Facts: map[string]string{"reason": reason}})
-		since = c.Revoked
+		out = append(out, step{At: c.Revoked, Tone: "error", Words: "certificates.trail.revoked", Facts: map[string]string{"reason": why(p, c.Reason)}})
 	}
-	ended, err := d.ended(tx, v, c, since)
+	events, err := d.recorded(tx, c)
 	if err != nil {
 		return nil, err
 	}
-	out = append(out, ended...)
+	out = append(out, d.told(tx, p, c, events)...)
 	for i := range out {
 		if c.State == ca.Revoked && out[i].At.After(c.Revoked) {
 			out[i].After = out[i].At.Sub(c.Revoked).Round(100 * time.Millisecond)
@@ -49,44 +48,102 @@ func (d *Desk) trail(tx *store.Tx, v desk.Visit, c ca.Certificate) ([]step, erro
 	return out, nil
 }
 
-// ended reads from the record what was cut off with a certificate: every event that
-// names it.
-func (d *Desk) ended(tx *store.Tx, v desk.Visit, c ca.Certificate, since time.Time) ([]step, error) {
-	if c.State != ca.Revoked {
-		return nil, nil
+// Trail is the time line of a certificate for programs and the command line.
+func (d *Desk) Trail(tx *store.Tx, p lang.Printer, c ca.Certificate) ([]ca.Moment, error) {
+	list, err := d.trail(tx, p, c)
+	var out []ca.Moment
+	for _, s := range list {
+		out = append(out, ca.Moment{At: s.At, After: s.After.Seconds(), Event: s.Event, Service: s.Party, Text: p.Text(s.Words, s.Facts)})
 	}
-	events, err := d.Audit.Find(tx, audit.Query{Account: c.Account, Since: since, Limit: 1000})
+	return out, err
+}
+
+// why are the words for a reason.
+func why(p lang.Printer, r ca.Reason) string {
+	if id := "certificates.reason." + string(r); p.Has(id) {
+		return p.T(id)
+	}
+	return string(r)
+}
+
+// recorded reads what the record has about a certificate: everything that names it,
+// and, once it is revoked, what else happened to its owner since then.
+func (d *Desk) recorded(tx *store.Tx, c ca.Certificate) ([]audit.Event, error) {
+	events, err := d.Audit.Find(tx, audit.Query{Account: c.Account, TypePrefix: "certificate.", Since: c.Issued, Limit: 1000})
+	if err != nil || c.State != ca.Revoked {
+		return events, err
+	}
+	since, err := d.Audit.Find(tx, audit.Query{Account: c.Account, Since: c.Revoked, Limit: 1000})
 	if err != nil {
 		return nil, err
 	}
-	var out []step
-	sessions := map[string]bool{}
+	for _, e := range since {
+		if !slices.ContainsFunc(events, func(o audit.Event) bool { return o.ID == e.ID }) {
+			events = append(events, e)
+		}
+	}
+	slices.SortStableFunc(events, func(a, b audit.Event) int { return a.At.Compare(b.At) })
+	return events, nil
+}
+
+// told makes steps of what was cut off with a certificate. What services were told is
+// recorded with the session that ended.
+func (d *Desk) told(tx *store.Tx, p lang.Printer, c ca.Certificate, events []audit.Event) []step {
+	type call struct{ session, party string }
+	sessions, heard := map[string]bool{}, map[call]bool{}
 	for _, e := range events {
-		mine := e.Facts["certificate"] == c.ID
-		if mine && e.Type == "session.ended" {
+		if e.Facts["certificate"] == c.ID && e.Type == "session.ended" {
 			sessions[e.Session] = true
 		}
-		// What services were told is recorded with the session that ended.
+		heard[call{e.Session, e.Party}] = heard[call{e.Session, e.Party}] || outcome(e.Type)
+	}
+	var out []step
+	for _, e := range events {
 		id := "certificates.trail." + e.Type
-		if !mine && !sessions[e.Session] || !d.Words.In(v.P().Tag()).Has(id) {
+		switch mine := e.Facts["certificate"] == c.ID; {
+		case !mine && !(sessions[e.Session] && outcome(e.Type)), !p.Has(id):
+			continue
+		case e.Type == "certificate.revoked" && e.At.Equal(c.Revoked): // stands in the row
+			continue
+		case e.Type == "certificate.service.telling" && heard[call{e.Session, e.Party}]:
 			continue
 		}
-		facts := maps.Clone(e.Facts)
-		facts["service"] = d.service(tx, v, e.Party)
-		facts["device"] = session.Classify(e.Facts["agent"]).In(v.P())
-		tone := "warn"
-		if e.Type == "certificate.published" {
-			tone = "error"
+		facts := map[string]string{}
+		maps.Copy(facts, e.Facts)
+		facts["service"] = d.service(tx, p, e.Party)
+		facts["device"] = session.Classify(e.Facts["agent"]).In(p)
+		facts["reason"] = why(p, ca.Reason(e.Facts["reason"]))
+		if at, err := time.Parse(time.RFC3339, e.Facts["until"]); err == nil {
+			facts["until"] = p.Clock(at)
 		}
-		out = append(out, step{At: e.At, Tone: tone, Words: id, Facts: facts})
+		out = append(out, step{At: e.At, Tone: tone(e.Type), Words: id, Facts: facts, Event: e.Type, Party: e.Party})
 	}
-	return out, nil
+	return out
+}
+
+// outcomes are how the fronts record that a service was told of the end of a session.
+func outcomes() []string {
+	return []string{
+		"oidc.logout.told", "oidc.logout.failed", "saml.logout.told", "saml.logout.failed", "cas.logout.sent", "cas.logout.failed",
+	}
+}
+
+func outcome(kind string) bool { return slices.Contains(outcomes(), kind) }
+
+func tone(kind string) string {
+	switch kind {
+	case "certificate.published", "certificate.answered", "certificate.revoked":
+		return "error"
+	case "certificate.restored":
+		return "good"
+	}
+	return "warn"
 }
 
 // service is the name of a service; its id when it is gone.
-func (d *Desk) service(tx *store.Tx, v desk.Visit, id string) string {
-	if p, err := d.Parties.Get(tx, id); err == nil {
-		return p.Name(v.P().Tag())
+func (d *Desk) service(tx *store.Tx, p lang.Printer, id string) string {
+	if party, err := d.Parties.Get(tx, id); err == nil {
+		return party.Name(p.Tag())
 	}
 	return id
 }

@@ -105,3 +105,17 @@ func logoutRequest(t ticket, now time.Time) string {
 	).with("xmlns:samlp", "urn:oasis:names:tc:SAML:2.0:protocol").with("xmlns:saml", "urn:oasis:names:tc:SAML:2.0:assertion").
 		with("ID", authn.NewID("out")).with("Version", "2.0").with("IssueInstant", now.UTC().Format(time.RFC3339)).String()
 }
+
+// CanTell tells whether the service of a visit can be told of the end of a session: it
+// takes such messages, and has taken a ticket.
+func (f *Front) CanTell(tx *store.Tx, v session.Visit) (bool, error) {
+	s, err := f.get(tx, v.Party)
+	if errors.Is(err, rp.ErrNone) {
+		return false, nil
+	}
+	if err != nil || s.Logout != logoutPost {
+		return false, err
+	}
+	tickets, err := f.taken(tx, v.ID)
+	return len(tickets) > 0, err
+}

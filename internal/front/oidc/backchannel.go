@@ -100,3 +100,12 @@ func (f *Front) deliver(ctx context.Context, address, token string) (status int,
 
 // shorten keeps foreign text in the audit log small.
 func shorten(text string) string { return text[:min(len(text), 300)] }
+
+// CanTell tells whether the service of a visit can be told of the end of a session.
+func (f *Front) CanTell(tx *store.Tx, v session.Visit) (bool, error) {
+	c, err := f.client(tx, v.Party)
+	if errors.Is(err, rp.ErrNone) {
+		return false, nil
+	}
+	return err == nil && c.LogoutURI != "", err
+}

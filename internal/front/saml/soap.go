@@ -30,18 +30,12 @@ func (f *Front) SignOut(ctx context.Context, v session.Visit) error {
 		return nil
 	}
 	var s *service
-	err := f.DB.Write(ctx, func(tx *store.Tx) error {
+	err := f.DB.Write(ctx, func(tx *store.Tx) (err error) {
 		s = nil
 		if err := forgetName(tx, v); err != nil || v.Why == whyAsked+v.Party {
 			return err
 		}
-		p, err := f.Parties.Get(tx, v.Party)
-		if err == nil && p.Protocol == Name && !p.Disabled {
-			s, err = f.services.of(p)
-		}
-		if errors.Is(err, rp.ErrNone) {
-			return nil
-		}
+		s, err = f.visited(tx, v)
 		return err
 	})
 	if err != nil || s == nil {
@@ -122,4 +116,27 @@ func (f *Front) heard(s *service, said []byte, id string) error {
 		return errors.New("the service did not end its session")
 	}
 	return nil
+}
+
+// CanTell tells whether the service of a visit can be told of the end of a session
+// without a browser.
+func (f *Front) CanTell(tx *store.Tx, v session.Visit) (bool, error) {
+	s, err := f.visited(tx, v)
+	if err != nil || s == nil {
+		return false, err
+	}
+	_, ok := s.logout(metadata.SOAP)
+	return ok, nil
+}
+
+// visited is the service of a visit; nil when it is gone.
+func (f *Front) visited(tx *store.Tx, v session.Visit) (*service, error) {
+	p, err := f.Parties.Get(tx, v.Party)
+	if errors.Is(err, rp.ErrNone) || err == nil && (p.Protocol != Name || p.Disabled) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f.services.of(p)
 }

@@ -1,0 +1,91 @@
+package certificates_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"seimon/internal/audit"
+	"seimon/internal/ca"
+	"seimon/internal/desk/certificates"
+	"seimon/internal/store"
+)
+
+func TestTheTimeLineShowsWhatIsOnRecord(t *testing.T) {
+	number := int64(0)
+	h := open(t, func(r *certificates.Rooms) {
+		r.Listed = func(*store.Tx, ca.Certificate) (int64, error) { return number, nil }
+	})
+	a := h.Person("s1234567")
+	b := h.signIn("s1234567", logintest.Campus, home+"/new")
+	c := h.certificate(b, "laptop")
+	b.Get(home+"/"+c.ID+"/revoke").Submit("いま失効させる", "why", "unused").Refuse("失効リスト（番号")
+	h.must(h.desk.Watch(t.Context()))
+	b.Get(home + "/" + c.ID).Refuse("失効リスト（番号")
+	h.Clock.Add(2 * time.Second)
+	number = 41
+	for range 2 {
+		h.must(h.desk.Watch(t.Context()))
+		number++
+	}
+	b.Get(home+"/"+c.ID).Want("失効リスト（番号 41）", "失効から2.0秒後")
+	if e := h.events(a.ID, "certificate.published"); len(e) != 1 {
+		t.Errorf("%+v", e)
+	}
+}
+
+// TestAResponderThatIsAwayHidesNothing: the list is on record though the responder
+// fails, and the answer as soon as it can be given, once.
+func TestAResponderThatIsAwayHidesNothing(t *testing.T) {
+	answers := errors.New("the key is away")
+	h := open(t, func(r *certificates.Rooms) {
+		r.Listed = func(*store.Tx, ca.Certificate) (int64, error) { return 7, nil }
+		r.Answered = func(context.Context, ca.Certificate) (time.Duration, bool, error) { return time.Hour, true, answers }
+	})
+	a := h.Person("s1234567")
+	b := h.signIn("s1234567", logintest.Campus, home+"/new")
+	c := h.certificate(b, "laptop")
+	b.Get(home+"/"+c.ID+"/revoke").Submit("いま失効させる", "why", "unused")
+	for range 2 {
+		if err := h.desk.Watch(t.Context()); !errors.Is(err, answers) {
+			t.Error(err)
+		}
+	}
+	b.Get(home + "/" + c.ID).Want("失効リスト（番号 7）").Refuse("OCSP")
+	h.Clock.Add(3 * time.Second)
+	answers = nil
+	for range 2 {
+		h.must(h.desk.Watch(t.Context()))
+	}
+	b.Get(home+"/"+c.ID).Want("失効したと答えています", "失効から3.0秒後")
+	for _, kind := range []string{"certificate.answered", "certificate.published"} {
+		if e := h.events(a.ID, kind); len(e) != 1 {
+			t.Errorf("%s: %+v", kind, e)
+		}
+	}
+}
+
+// TestEveryServiceStandsInTheTimeLine: told, failed and not to be told, in the words of
+// each protocol; what other sessions of the person did does not stand there.
+func TestEveryServiceStandsInTheTimeLine(t *testing.T) {
+	h := open(t)
+	a := h.Person("s1234567")
+	b := h.signIn("s1234567", logintest.Campus, home+"/new")
+	c := h.certificate(b, "laptop")
+	b.Get(home+"/"+c.ID+"/revoke").Submit("いま失効させる", "why", "lost")
+	h.Write(func(tx *store.Tx) error {
+		event := func(kind, session, party string, facts map[string]string) error {
+			return h.Audit.Append(tx, audit.Event{Type: kind, Account: a.ID, Session: session, Party: party, Facts: facts})
+		}
+		mine := map[string]string{"certificate": c.ID}
+		return errors.Join(event("session.ended", "ses_1", "", mine),
+			event("certificate.service.telling", "ses_1", "journals", mine), event("saml.logout.failed", "ses_1", "journals", nil),
+			event("certificate.service.telling", "ses_1", "courses", mine), event("cas.logout.sent", "ses_1", "courses", nil),
+			event("certificate.service.telling", "ses_1", "slow", mine), event("certificate.service.untold", "ses_1", "deaf", mine),
+			event("saml.logout.told", "ses_2", "elsewhere", nil), event("signin.done", "ses_1", "inside", nil))
+	})
+	b.Get(home+"/"+c.ID).Want("journalsに知らせましたが、返事が来ていません", "coursesに、セッションが終わったことを知らせ、受け取られました",
+		"slowに、セッションが終わったことを知らせています", "deafには、ここから知らせる方法がありません")
+	b.Refuse("elsewhere", "inside", "journalsに、セッションが終わったことを知らせています")
+}
