@@ -18,12 +18,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"software.sslmate.com/src/go-pkcs12"
 
 	"seimon/internal/ca"
-	"seimon/internal/desk/certificates"
 	"seimon/internal/directory"
 	"seimon/internal/login/logintest"
 	"seimon/internal/store"

@@ -9,6 +9,7 @@ import (
 	"seimon/internal/audit"
 	"seimon/internal/ca"
 	"seimon/internal/desk/certificates"
+	"seimon/internal/login/logintest"
 	"seimon/internal/store"
 )
 
