@@ -113,6 +113,11 @@ func (f *Front) about(tx *store.Tx, s *service, q *request, o login.Outcome) (*a
 	if err != nil {
 		return nil, nil, err
 	}
+	if a.Name.Sealed = q.Sealed || s.sealsNames(); a.Name.Sealed {
+		if _, ok := s.recipient(); !ok {
+			return nil, refuse(statusRequester, statusNamePolicy, "there is no certificate to encrypt the name for"), nil
+		}
+	}
 	if q.Subject != "" && !mine(q.Subject, a.Name, who, account) {
 		return nil, refuse(statusResponder, statusPrincipal, "somebody else is signed in"), nil
 	}

@@ -10,6 +10,7 @@ import (
 
 	"seimon/internal/front/saml/metadata"
 	"seimon/internal/front/saml/xmldoc"
+	"seimon/internal/front/saml/xmlenc"
 	"seimon/internal/front/saml/xmlsig"
 	"seimon/internal/lang"
 )
@@ -69,6 +70,7 @@ func (f *Front) describe() ([]byte, error) {
 		w.Start("md:KeyDescriptor", "use", "signing").Start("ds:KeyInfo").Start("ds:X509Data")
 		w.Leaf("ds:X509Certificate", base64.StdEncoding.EncodeToString(der)).End().End().End()
 	}
+	f.describeReader(w)
 	w.Leaf("md:SingleLogoutService", "", "Binding", metadata.Redirect, "Location", f.site.URL(pathLogout))
 	w.Leaf("md:SingleLogoutService", "", "Binding", metadata.POST, "Location", f.site.URL(pathLogout))
 	w.Leaf("md:SingleLogoutService", "", "Binding", metadata.SOAP, "Location", f.site.URL(pathCalled))
@@ -81,6 +83,21 @@ func (f *Front) describe() ([]byte, error) {
 	f.describePeople(w)
 	w.End()
 	return xmlsig.Sign(w.Bytes(), id, at, key)
+}
+
+// describeReader: for which key names may be encrypted, and how (SAML Metadata 2.0,
+// 2.4.1.1). It is the key that signs; while keys change, the others open it too.
+func (f *Front) describeReader(w *xmldoc.Writer) {
+	k, ok := f.keys.Load().signers[RSA]
+	if !ok {
+		return
+	}
+	w.Start("md:KeyDescriptor", "use", "encryption").Start("ds:KeyInfo").Start("ds:X509Data")
+	w.Leaf("ds:X509Certificate", base64.StdEncoding.EncodeToString(k.Certificate)).End().End()
+	for _, m := range []string{xmlenc.AES256GCM, xmlenc.AES128GCM, xmlenc.OAEPSHA1, xmlenc.OAEPSHA256} {
+		w.Leaf("md:EncryptionMethod", "", "Algorithm", m)
+	}
+	w.End()
 }
 
 // describeEntity: what the entity vouches for, and the algorithms it reads (SAML

@@ -116,7 +116,12 @@ func (f *Front) next(w http.ResponseWriter, r *http.Request, g *farewell) error 
 			g.skip(false)
 			continue
 		}
-		text, id, at := f.logoutRequest(g.Pending[0], to.Location, f.DB.Now())
+		text, id, at, err := f.logoutRequest(s, g.Pending[0], to.Location)
+		if err != nil {
+			f.Log.Warn("a service cannot be told", "service", s.ID, "error", err)
+			g.skip(false)
+			continue
+		}
 		g.Sent = id
 		if err := f.DB.Write(r.Context(), g.store); err != nil {
 			return err

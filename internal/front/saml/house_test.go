@@ -352,6 +352,9 @@ func published(t testing.TB, n *xmldoc.Node) []crypto.PublicKey {
 	t.Helper()
 	var out []crypto.PublicKey
 	for _, k := range n.First(metadata.MD, "IDPSSODescriptor").All(metadata.MD, "KeyDescriptor") {
+		if k.Attr("use") == "encryption" {
+			continue
+		}
 		c, err := metadata.Certificate(k.Path(xmlsig.Space, "KeyInfo", "X509Data", "X509Certificate").Text())
 		if err != nil {
 			t.Fatal(err)

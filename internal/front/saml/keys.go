@@ -51,8 +51,10 @@ type Key struct {
 // keyset is what the front signs with and publishes.
 type keyset struct {
 	signers   map[string]xmlsig.Key
-	ids       map[string]string
 	published [][]byte // certificates, the signing ones first
+	// opened holds every key that is not retired: what services have encrypted for one
+	// of them is read, whichever copy of our metadata they have.
+	opened map[string]crypto.Signer
 }
 
 // certificateLife is long because services compare keys, not dates.
@@ -160,25 +162,27 @@ func eachKey(tx *store.Tx, fn func(k Key, sealed []byte) error) error {
 
 // load reads the keys into memory.
 func (f *Front) load(ctx context.Context) error {
-	next := &keyset{signers: map[string]xmlsig.Key{}, ids: map[string]string{}}
+	next := &keyset{signers: map[string]xmlsig.Key{}, opened: map[string]crypto.Signer{}}
 	var waiting [][]byte
 	err := f.DB.Read(ctx, func(tx *store.Tx) error {
 		clear(next.signers)
+		clear(next.opened)
 		next.published, waiting = nil, nil
 		return eachKey(tx, func(k Key, sealed []byte) error {
-			switch k.State {
-			case KeyRetired:
-			case KeyActive:
-				signer, err := f.open(k.ID, sealed)
-				if err != nil {
-					return err
-				}
-				next.signers[k.Algorithm] = xmlsig.Key{Signer: signer, Certificate: k.Certificate.Raw}
-				next.ids[k.Algorithm] = k.ID
-				next.published = append(next.published, k.Certificate.Raw)
-			default:
-				waiting = append(waiting, k.Certificate.Raw)
+			if k.State == KeyRetired {
+				return nil
 			}
+			signer, err := f.open(k.ID, sealed)
+			if err != nil {
+				return err
+			}
+			next.opened[k.ID] = signer
+			if k.State != KeyActive {
+				waiting = append(waiting, k.Certificate.Raw)
+				return nil
+			}
+			next.signers[k.Algorithm] = xmlsig.Key{Signer: signer, Certificate: k.Certificate.Raw}
+			next.published = append(next.published, k.Certificate.Raw)
 			return nil
 		})
 	})
@@ -192,10 +196,8 @@ func (f *Front) load(ctx context.Context) error {
 
 func (f *Front) open(id string, sealed []byte) (crypto.Signer, error) {
 	if k := f.keys.Load(); k != nil {
-		for algorithm, have := range k.ids {
-			if have == id {
-				return k.signers[algorithm].Signer, nil
-			}
+		if have := k.opened[id]; have != nil {
+			return have, nil
 		}
 	}
 	der, err := f.Ring.Unseal(sealContext(id), sealed)

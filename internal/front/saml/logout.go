@@ -106,11 +106,15 @@ func (f *Front) acceptLogout(r *http.Request, m *message) (*leaving, error) {
 	case !signed:
 		return nil, fault(badLogout, s.ID, "Signature", "missing")
 	}
-	name := n.First(metadata.SAML, "NameID")
-	q := &leaving{Party: s.ID, ID: n.Attr("ID"), Relay: m.relay, Name: name.Text(), At: f.DB.Now().Unix()}
+	q := &leaving{Party: s.ID, ID: n.Attr("ID"), Relay: m.relay, At: f.DB.Now().Unix()}
 	if err != nil {
 		return q, err
 	}
+	name, err := f.nameIn(n)
+	if err != nil {
+		return q, fault(badLogout, s.ID, "NameID", "").Because(err)
+	}
+	q.Name = name.Text()
 	if until := n.Attr("NotOnOrAfter"); until != "" {
 		if t, err := time.Parse(time.RFC3339, until); err != nil || !f.DB.Now().Before(t.Add(skew)) {
 			return q, fault(badLogout, s.ID, "NotOnOrAfter", until)
@@ -250,14 +254,17 @@ func (s *service) logout(bindings ...string) (metadata.Endpoint, bool) {
 }
 
 // logoutRequest writes what tells a service that a session is over, without signature.
-func (f *Front) logoutRequest(t stop, to string, now time.Time) (text []byte, id string, at int) {
+func (f *Front) logoutRequest(s *service, t stop, to string) (text []byte, id string, at int, err error) {
+	now := f.DB.Now()
 	w := xmldoc.NewWriter(spaces())
 	id = newID()
 	w.Start("samlp:LogoutRequest", "ID", id, "Version", "2.0", "IssueInstant", instant(now), "Destination", to,
 		"NotOnOrAfter", instant(now.Add(responseLife)))
 	w.Leaf("saml:Issuer", f.EntityID())
 	at = w.Len()
-	writeNameID(w, t.Name)
+	if err := f.writeName(w, s, t.Name); err != nil {
+		return nil, "", 0, err
+	}
 	w.Leaf("samlp:SessionIndex", t.Index).End()
-	return w.Bytes(), id, at
+	return w.Bytes(), id, at, nil
 }

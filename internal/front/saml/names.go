@@ -2,6 +2,7 @@ package saml
 
 import (
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha1" //nolint:gosec // the algorithm of identifiers that services have stored
 	"encoding/base32"
 	"encoding/base64"
@@ -13,6 +14,7 @@ import (
 	"seimon/internal/authn"
 	"seimon/internal/front/saml/metadata"
 	"seimon/internal/front/saml/xmldoc"
+	"seimon/internal/front/saml/xmlenc"
 	"seimon/internal/rp"
 	"seimon/internal/store"
 )
@@ -72,10 +74,65 @@ func (c Computed) Of(party, source string) (string, error) {
 // nameID is a name on its way to a service.
 type nameID struct {
 	Format, Value, Qualifier, Service string
+	Sealed                            bool `json:",omitempty"` // it leaves encrypted
 }
 
 func writeNameID(w *xmldoc.Writer, n nameID) {
 	w.Leaf("saml:NameID", n.Value, "Format", n.Format, "NameQualifier", n.Qualifier, "SPNameQualifier", n.Service)
+}
+
+// writeName writes a name, encrypted for the service where it wants that (SAML Core
+// 2.0, 2.2.4).
+func (f *Front) writeName(w *xmldoc.Writer, s *service, n nameID) error {
+	if !n.Sealed {
+		writeNameID(w, n)
+		return nil
+	}
+	to, ok := s.recipient()
+	if !ok {
+		return errNoReader
+	}
+	plain := xmldoc.NewWriter(spaces())
+	writeNameID(plain, n)
+	data, err := xmlenc.Encrypt(plain.Bytes(), to)
+	if err == nil {
+		w.Start("saml:EncryptedID").Raw(data).End()
+	}
+	return err
+}
+
+// errNoReader says that a name should leave encrypted and nobody could read it.
+var errNoReader = errors.New("saml: the service has no certificate to encrypt names for")
+
+// errSealed is the one answer to an encrypted name that cannot be read.
+var errSealed = errors.New("saml: the EncryptedID cannot be read")
+
+// nameIn gives the one name in a request: in clear, or opened with any key of ours that
+// is not retired. Only authenticated encryption is opened, so that nobody learns by
+// asking.
+func (f *Front) nameIn(n *xmldoc.Node) (*xmldoc.Node, error) {
+	clear, sealed := n.All(metadata.SAML, "NameID"), n.All(metadata.SAML, "EncryptedID")
+	switch {
+	case len(clear) == 1 && len(sealed) == 0:
+		return clear[0], nil
+	case len(clear) != 0 || len(sealed) != 1:
+		return nil, errNoName
+	}
+	data := sealed[0].All(xmlenc.Space, "EncryptedData")
+	if len(data) != 1 || !xmlenc.Authenticated(data[0]) {
+		return nil, errSealed
+	}
+	var keys []*rsa.PrivateKey
+	for _, k := range f.keys.Load().opened {
+		if own, ok := k.(*rsa.PrivateKey); ok {
+			keys = append(keys, own)
+		}
+	}
+	name, err := xmlenc.Decrypt(data[0], keys, limits())
+	if err != nil || !name.Is(metadata.SAML, "NameID") {
+		return nil, errSealed
+	}
+	return name, nil
 }
 
 // person is whom a name is for.
@@ -99,7 +156,7 @@ func (f *Front) name(tx *store.Tx, s *service, format string, who person) (nameI
 	switch format {
 	case metadata.Persistent:
 		v, err := f.persistent(tx, s, who)
-		return nameID{format, v, f.EntityID(), s.ID}, err
+		return nameID{Format: format, Value: v, Qualifier: f.EntityID(), Service: s.ID}, err
 	case metadata.Email:
 		// An address leaves only where the party is granted it.
 		granted := slices.ContainsFunc(s.Release, func(r rp.Release) bool { return r.Attribute == "mail" })
@@ -110,7 +167,7 @@ func (f *Front) name(tx *store.Tx, s *service, format string, who person) (nameI
 	}
 	var random [16]byte
 	rand.Read(random[:]) //nolint:errcheck // never fails (crypto/rand.Read)
-	return nameID{metadata.Transient, "_" + hex.EncodeToString(random[:]), f.EntityID(), s.ID}, nil
+	return nameID{Format: metadata.Transient, Value: "_" + hex.EncodeToString(random[:]), Qualifier: f.EntityID(), Service: s.ID}, nil
 }
 
 // persistent gives the name by which a service knows somebody for ever: the one that

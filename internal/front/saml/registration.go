@@ -27,7 +27,9 @@ type Registration struct {
 	Sign string `json:"sign,omitempty"`
 	// Key is the kind of key that signs: "rsa" or "ec".
 	Key string `json:"key,omitempty"`
-	// Encrypt is "never" for a service whose encryption certificate is not to be used.
+	// Encrypt is "never" for a service whose encryption certificate is not to be used,
+	// and "names" for one whose names are encrypted by themselves, inside the assertion and
+	// in LogoutRequests.
 	Encrypt string `json:"encrypt,omitempty"`
 	// Format is the form of names when the request names none.
 	Format string `json:"default_name_id_format,omitempty"`
@@ -91,11 +93,14 @@ func (s *service) check() error {
 		known []string
 	}{
 		"sign": {s.Sign, []string{"", signResponse, signAssertion, signBoth}}, "key": {s.Key, []string{"", RSA, EC}},
-		"encrypt": {s.Encrypt, []string{"", "never"}}, "default_name_id_format": {s.Format, append([]string{""}, formats()...)},
+		"encrypt": {s.Encrypt, []string{"", encryptNever, encryptNames}}, "default_name_id_format": {s.Format, append([]string{""}, formats()...)},
 	} {
 		if !slices.Contains(v.known, v.value) {
 			return fmt.Errorf("%s: %q is not among %q", field, v.value, v.known)
 		}
+	}
+	if _, ok := s.recipient(); !ok && s.Encrypt == encryptNames {
+		return errors.New("encrypt: there is no certificate to encrypt names for")
 	}
 	if s.Persistent != nil {
 		if err := s.Persistent.Check(); err != nil {
@@ -111,6 +116,19 @@ const (
 	signAssertion = "assertion"
 	signBoth      = "both"
 )
+
+// The values of Registration.Encrypt.
+const (
+	encryptNever = "never"
+	encryptNames = "names"
+)
+
+// sealsNames tells whether the service wants names encrypted: as registered, or by its
+// metadata if that brings a certificate.
+func (s *service) sealsNames() bool {
+	_, ok := s.recipient()
+	return s.Encrypt == encryptNames || ok && slices.Contains(s.Formats, metadata.Encrypted)
+}
 
 // signs tells what is signed for the service. Inside AES-CBC, whose content anybody
 // may bend, the assertion is signed in any case.

@@ -24,6 +24,7 @@ type request struct {
 	Consumer string `json:"consumer"`
 	Relay    string `json:"relay,omitempty"`
 	Format   string `json:"format,omitempty"` // of the name; empty leaves it to us
+	Sealed   bool   `json:"sealed,omitempty"` // the name is to come encrypted
 	Want     wanted `json:"want,omitzero"`
 	Force    bool   `json:"force,omitempty"`
 	Passive  bool   `json:"passive,omitempty"`
@@ -48,7 +49,7 @@ func (f *Front) judge(s *service, n *xmldoc.Node, relay string, now time.Time) (
 		return nil, err
 	}
 	q.Force, q.Passive = n.Attr("ForceAuthn") == "true" || n.Attr("ForceAuthn") == "1", n.Attr("IsPassive") == "true" || n.Attr("IsPassive") == "1"
-	for _, step := range []func(*service, *xmldoc.Node) *status{f.readPolicy(q), f.readContext(q), f.readScoping, q.readSubject} {
+	for _, step := range []func(*service, *xmldoc.Node) *status{f.readPolicy(q), f.readContext(q), f.readScoping, f.readSubject(q)} {
 		if q.no = step(s, n); q.no != nil {
 			break
 		}
@@ -103,6 +104,12 @@ func (f *Front) readPolicy(q *request) func(*service, *xmldoc.Node) *status {
 			return refuse(statusRequester, statusNamePolicy, "SPNameQualifier names another service")
 		}
 		q.Format = p.Attr("Format")
+		if q.Format == metadata.Encrypted {
+			q.Format, q.Sealed = "", true
+			if _, ok := s.recipient(); !ok {
+				return refuse(statusRequester, statusNamePolicy, "there is no certificate to encrypt the name for")
+			}
+		}
 		if strings.HasSuffix(q.Format, ":nameid-format:unspecified") {
 			q.Format = ""
 		}
@@ -147,7 +154,11 @@ func (f *Front) readScoping(_ *service, n *xmldoc.Node) *status {
 }
 
 // readSubject: the service may name whom it expects (SAML Core 2.0, 3.4.1).
-func (q *request) readSubject(_ *service, n *xmldoc.Node) *status {
+func (f *Front) readSubject(q *request) func(*service, *xmldoc.Node) *status {
+	return func(_ *service, n *xmldoc.Node) *status { return f.subject(q, n) }
+}
+
+func (f *Front) subject(q *request, n *xmldoc.Node) *status {
 	if n.First(metadata.SAML, "Conditions") != nil {
 		return refuse(statusRequester, statusUnsupported, "Conditions in requests are not supported")
 	}
@@ -155,10 +166,14 @@ func (q *request) readSubject(_ *service, n *xmldoc.Node) *status {
 	if sub == nil {
 		return nil
 	}
-	if sub.First(metadata.SAML, "EncryptedID") != nil || len(sub.All(metadata.SAML, "SubjectConfirmation")) > 0 {
-		return refuse(statusRequester, statusUnsupported, "an encrypted or confirmed Subject is not supported")
+	if len(sub.All(metadata.SAML, "SubjectConfirmation")) > 0 {
+		return refuse(statusRequester, statusUnsupported, "a confirmed Subject is not supported")
 	}
-	q.Subject = sub.First(metadata.SAML, "NameID").Text()
+	name, err := f.nameIn(sub)
+	if err != nil || name.Text() == "" {
+		return refuse(statusRequester, statusPrincipal, "the name in Subject cannot be read")
+	}
+	q.Subject = name.Text()
 	return nil
 }
 

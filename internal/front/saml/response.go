@@ -124,7 +124,9 @@ func (f *Front) assertion(v reply, now time.Time, sign signing) ([]byte, error) 
 	w.Leaf("saml:Issuer", f.EntityID())
 	at := w.Len()
 	w.Start("saml:Subject")
-	writeNameID(w, a.Name)
+	if err := f.writeName(w, s, a.Name); err != nil {
+		return nil, err
+	}
 	w.Start("saml:SubjectConfirmation", "Method", "urn:oasis:names:tc:SAML:2.0:cm:bearer")
 	w.Leaf("saml:SubjectConfirmationData", "", "InResponseTo", q.ID, "NotOnOrAfter", until, "Recipient", q.Consumer)
 	w.End().End()
@@ -140,13 +142,18 @@ func (f *Front) assertion(v reply, now time.Time, sign signing) ([]byte, error) 
 	return xmlsig.Sign(w.Bytes(), id, at, sign.key)
 }
 
-// reader chooses the certificate to encrypt for, and how: the best method that the
-// service names, AES-128-GCM where it names none; AES-CBC only for one that names
-// nothing better (SAML2Int, SDP-MD and SDP-G).
+// reader tells for whom assertions are encrypted, if at all.
 func (s *service) reader() (xmlenc.Reader, bool) {
-	if s.Encrypt == "never" {
+	if s.Encrypt == encryptNever {
 		return xmlenc.Reader{}, false
 	}
+	return s.recipient()
+}
+
+// recipient chooses the certificate to encrypt for, and how: the best method that the
+// service names, AES-128-GCM where it names none; AES-CBC only for one that names
+// nothing better (SAML2Int, SDP-MD and SDP-G).
+func (s *service) recipient() (xmlenc.Reader, bool) {
 	for _, r := range s.Encryption {
 		key, der, err := r.Key()
 		if err != nil {

@@ -68,7 +68,10 @@ func (f *Front) tell(ctx context.Context, s *service, address string, t stop) (c
 	if err != nil {
 		return 0, true, err
 	}
-	text, id, at := f.logoutRequest(t, address, f.DB.Now())
+	text, id, at, err := f.logoutRequest(s, t, address)
+	if err != nil {
+		return 0, false, err
+	}
 	if text, err = xmlsig.Sign(text, id, at, key); err != nil {
 		return 0, true, err
 	}

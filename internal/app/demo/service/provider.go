@@ -98,6 +98,9 @@ func (s *Provider) discover(r *http.Request) (*gate, error) {
 	g := &gate{entity: n.Attr("entityID")}
 	idp := n.First(metadata.MD, "IDPSSODescriptor")
 	for _, k := range idp.All(metadata.MD, "KeyDescriptor") {
+		if k.Attr("use") == "encryption" {
+			continue
+		}
 		c, err := metadata.Certificate(k.Path(xmlsig.Space, "KeyInfo", "X509Data", "X509Certificate").Text())
 		if err != nil {
 			return nil, err

@@ -25,6 +25,8 @@ const (
 	Persistent  = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
 	Email       = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
 	Unspecified = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
+	// Encrypted is no form of its own: it asks that names come encrypted (SAML Core 2.0, 3.4.1.1).
+	Encrypted = "urn:oasis:names:tc:SAML:2.0:nameid-format:encrypted"
 )
 
 // URI is the form of attribute names that federations use.

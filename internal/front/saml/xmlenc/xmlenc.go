@@ -128,6 +128,12 @@ func seal(method string, key, plain []byte) ([]byte, error) {
 	return out, nil
 }
 
+// Authenticated tells whether content is encrypted so that nobody can bend it: AES-GCM.
+func Authenticated(data *xmldoc.Node) bool {
+	m := data.First(Space, "EncryptionMethod")
+	return m != nil && (m.Attr("Algorithm") == AES128GCM || m.Attr("Algorithm") == AES256GCM)
+}
+
 // errOpen is the one answer to whatever cannot be opened, so that nobody learns why.
 var errOpen = errors.New("xmlenc: it cannot be opened with our keys")
 
