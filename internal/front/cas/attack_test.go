@@ -1,6 +1,9 @@
 package cas_test
 
 import (
+	"bytes"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -9,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"seimon/internal/audit"
 	"seimon/internal/rp"
 	"seimon/internal/store"
 	"seimon/internal/web"
@@ -86,6 +90,16 @@ func TestTicketsAreShortLived(t *testing.T) {
 	ticket := g.ticket(b, home("wiki"))
 	g.Clock.Add(61 * time.Second)
 	g.fails("INVALID_TICKET", "serviceValidate", "service", home("wiki"), "ticket", ticket)
+	g.service("wiki", members{"ticket_seconds": 5})
+	ticket = g.ticket(b, home("wiki"))
+	g.Clock.Add(5 * time.Second)
+	g.fails("INVALID_TICKET", "serviceValidate", "service", home("wiki"), "ticket", ticket)
+	g.service("wiki", members{"ticket_seconds": 300})
+	ticket = g.ticket(b, home("wiki"))
+	g.Clock.Add(299 * time.Second)
+	if r := g.validate("serviceValidate", "service", home("wiki"), "ticket", ticket); r.User != "hanako" {
+		t.Errorf("within the registered life: %s", r.raw)
+	}
 	ticket = g.ticket(b, home("wiki"))
 	g.Write(func(tx *store.Tx) error { return g.put(tx, "wiki", nil, func(p *rp.Party) { p.Disabled = true }) })
 	g.fails("INVALID_SERVICE", "serviceValidate", "service", home("wiki"), "ticket", ticket)
@@ -134,17 +148,22 @@ func TestAddressTricks(t *testing.T) {
 	b := g.browser()
 	g.ticket(b, home("wiki"))
 	for _, address := range tricks() {
-		for _, path := range []string{"/cas/login?", "/cas/logout?"} {
-			b.Get(path + url.Values{"service": {address}}.Encode())
-			if b.Left() || b.Status != http.StatusBadRequest {
-				t.Errorf("%s%q: %d %s", path, address, b.Status, b.Location())
-			}
+		if b.Get(enter(address)); b.Left() || b.Status != http.StatusBadRequest {
+			t.Errorf("%q: %d %s", address, b.Status, b.Location())
+		}
+		// The wish to leave is heard, the way back is not.
+		b.Get("/cas/logout?" + url.Values{"service": {address}}.Encode())
+		if b.Left() || b.Status != http.StatusOK || !strings.Contains(b.Body, `action="/signout"`) || strings.Contains(b.Header.Get("Content-Security-Policy"), "evil") {
+			t.Errorf("logout to %q: %d %s", address, b.Status, b.Location())
 		}
 	}
 	for _, address := range []string{home("wiki"), home("wiki") + "a/b;c=d?e=f&g", "https://exact.example.org/cas"} {
 		if b.Get(enter(address)); !b.Left() || !strings.HasPrefix(b.Location(), address) {
 			t.Errorf("%q is not taken: %d %s", address, b.Status, b.Location())
 		}
+	}
+	if b.Get("/cas/logout?" + url.Values{"service": {"https://evil.example.org/app/"}}.Encode()).Submit("Sign out"); b.Left() || b.Status != http.StatusOK {
+		t.Errorf("after sign-out the browser is at %s", b.Location())
 	}
 	if len(g.events("request.refused")) < len(tricks()) {
 		t.Error("refused requests are not on record")
@@ -223,7 +242,9 @@ func TestCallbackAbuse(t *testing.T) {
 		g.fails("INVALID_PROXY_CALLBACK", "serviceValidate", "service", home("front"), "ticket", g.ticket(b, home("front")), "pgtUrl", address)
 	}
 	// The callback of one service is none of another's.
-	g.fails("INVALID_PROXY_CALLBACK", "serviceValidate", "service", home("archive"), "ticket", g.ticket(b, home("archive")), "pgtUrl", callback)
+	g.fails("UNAUTHORIZED_SERVICE_PROXY", "serviceValidate", "service", home("archive"), "ticket", g.ticket(b, home("archive")), "pgtUrl", callback)
+	g.service("other", members{"proxy_callbacks": []string{"https://other.example.org/pgt"}})
+	g.fails("INVALID_PROXY_CALLBACK", "serviceValidate", "service", home("other"), "ticket", g.ticket(b, home("other")), "pgtUrl", callback)
 	if len(g.wire.seen) != 0 {
 		t.Errorf("the gate was made to call %v", g.wire.seen[0].URL)
 	}
@@ -255,6 +276,8 @@ func TestRegistrations(t *testing.T) {
 		"a callback by http":              {"proxy_callbacks": []string{"http://a.example.org/pgt"}},
 		"a callback in the house":         {"proxy_callbacks": []string{"https://localhost:x/"}},
 		"a name not released":             {"user": "employeeNumber"},
+		"a ticket that lives too long":    {"ticket_seconds": 301},
+		"a ticket that lives too short":   {"ticket_seconds": 4},
 		"an odd logout":                   {"logout": "front"},
 		"an unknown member":               {"evaluation_order": 1},
 		"an unknown member of an address": {"addresses": []members{{"url": "https://a.example.org/", "regex": true}}},
@@ -278,5 +301,78 @@ func TestTheNearestServiceWins(t *testing.T) {
 	g.ticket(b, "https://shared.example.org/part/x")
 	if b.Get(enter("https://shared.example.org/part/one")); b.Left() {
 		t.Error("the strict service was entered as the one around it")
+	}
+}
+
+// A request that is wrong in itself spends its ticket too (CAS Protocol 3.0, 3.1.1).
+func TestAWrongRequestSpendsItsTicket(t *testing.T) {
+	g := open(t)
+	g.service("wiki", nil)
+	b := g.browser()
+	for what, pairs := range map[string][]string{
+		"no service":   nil,
+		"two services": {"service", home("wiki"), "service", home("wiki")},
+		"a format":     {"service", home("wiki"), "format", "YAML"},
+		"two formats":  {"service", home("wiki"), "format", "XML", "format", "JSON"},
+	} {
+		ticket := g.ticket(b, home("wiki"))
+		r := g.validate("serviceValidate", append(pairs, "ticket", ticket)...)
+		again := g.validate("serviceValidate", "service", home("wiki"), "ticket", ticket)
+		if r.Failure.Code != "INVALID_REQUEST" || again.Failure.Code != "INVALID_TICKET" {
+			t.Errorf("%s: %s\n%s", what, r.raw, again.raw)
+		}
+	}
+	ticket := g.ticket(b, home("wiki"))
+	body := `<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><p:Request xmlns:p="urn:oasis:names:tc:SAML:1.0:protocol"><p:AssertionArtifact>` + ticket + `</p:AssertionArtifact></p:Request></e:Body></e:Envelope>`
+	if text := g.call(http.MethodPost, "/cas/samlValidate", body).Body.String(); !strings.Contains(text, "saml1p:Requester") {
+		t.Errorf("without TARGET: %s", text)
+	}
+	g.fails("INVALID_TICKET", "serviceValidate", "service", home("wiki"), "ticket", ticket)
+}
+
+// Neither the access log nor the audit log holds a ticket, and no page that has one
+// tells it to another host.
+func TestTicketsStayOutOfLogs(t *testing.T) {
+	var log bytes.Buffer
+	g := open(t)
+	g.listen(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	callback := "https://front.example.org/pgt"
+	g.service("front", members{"proxy_callbacks": []string{callback}})
+	g.service("archive", members{"proxied_by": []string{"front"}})
+	b := g.browser()
+	secrets := []string{g.ticket(b, home("front")), g.ticket(b, home("archive"))}
+	secrets = append(secrets, g.grant(secrets[0], home("front"), callback))
+	secrets = append(secrets, g.validate("proxy", "pgt", secrets[2], "targetService", home("archive")).Proxy)
+	g.fails("INVALID_SERVICE", "serviceValidate", "service", home("front")+"?t="+secrets[3], "ticket", secrets[1])
+	g.fails("INVALID_TICKET", "serviceValidate", "service", home("front"), "ticket", secrets[0])
+	g.wire.status = http.StatusInternalServerError
+	another := g.ticket(b, home("front"))
+	g.fails("INVALID_PROXY_CALLBACK", "serviceValidate", "service", home("front"), "ticket", another, "pgtUrl", callback)
+	for _, address := range []string{home("front") + "?ticket=" + secrets[3], "https://evil.example.org/?x=" + secrets[3]} {
+		b.Get(enter(address))
+		g.call(http.MethodGet, enter(address), "")
+	}
+	b.Get(enter(home("front"), "method", "POST"))
+	if policy := b.Header.Get("Referrer-Policy"); b.Left() || policy != "same-origin" && policy != "no-referrer" {
+		t.Errorf("a page with a ticket may tell its address: %q", policy)
+	}
+	secrets = append(secrets, another, b.Field("ticket"))
+	g.Write(func(tx *store.Tx) error { return g.Sessions.EndAll(tx, g.hanak.ID, "test", "") })
+	g.work()
+	said := log.String()
+	err := g.DB.Read(t.Context(), func(tx *store.Tx) error {
+		events, err := g.Audit.Find(tx, audit.Query{Limit: 1000})
+		for _, e := range events {
+			said += fmt.Sprintf("%+v\n", e)
+		}
+		return err
+	})
+	if err != nil || !strings.Contains(said, "/cas/serviceValidate") || !strings.Contains(said, "cas.ticket.refused") {
+		t.Fatalf("nothing was logged: %v\n%s", err, said)
+	}
+	for _, s := range secrets {
+		if _, bare, ok := strings.Cut(s, "-"); !ok || strings.Contains(said, bare) {
+			t.Errorf("%q is in a log", s)
+		}
 	}
 }

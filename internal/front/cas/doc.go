@@ -1,4 +1,4 @@
-// Package cas is the door for services that speak the CAS protocol, versions 2 and 3
+// Package cas is the door for services that speak the CAS protocol, versions 1 to 3
 // with proxying, and its SAML 1.1 validation.
 //
 // It owns the protocol: the login request, one-time tickets, their validation,

@@ -46,6 +46,8 @@ func Templates() fs.FS {
 // Hall signs people in.
 type Hall interface {
 	Begin(w http.ResponseWriter, r *http.Request, a login.Ask) error
+	// Current gives the live session of a browser, or session.ErrNone.
+	Current(r *http.Request) (session.Session, error)
 	// Admit decides for a service that comes in the name of a live session, without a browser.
 	Admit(tx *store.Tx, a login.Ask, sid string) (login.Outcome, error)
 }
@@ -78,7 +80,8 @@ type Rooms struct {
 
 // The lives of tickets.
 const (
-	ticketLife = time.Minute    // of a service or proxy ticket (CAS 3.1.1: short)
+	ticketLife = time.Minute    // of a service or proxy ticket, unless its service says otherwise (CAS 3.1.1: short)
+	clockSlack = time.Minute    // how wrong the clock of a service may be (SAML 1.1)
 	grantLife  = 8 * time.Hour  // of a proxy-granting ticket, unless the session ends before
 	usedKept   = 48 * time.Hour // how long a spent ticket is known, for sign-out
 )
@@ -110,6 +113,7 @@ func (f *Front) Mount(site *web.Site) {
 	site.Door("GET /cas/login", f.explained(f.login))
 	site.Door("POST /cas/login", f.explained(f.bringBack("/cas/login")))
 	site.Door("GET /cas/logout", f.explained(f.logout))
+	site.Machine("GET /cas/validate", f.validateOne)
 	site.Machine("GET /cas/serviceValidate", f.validate(kindService, false))
 	site.Machine("GET /cas/p3/serviceValidate", f.validate(kindService, true))
 	site.Machine("GET /cas/proxyValidate", f.validate(kindProxy, false))

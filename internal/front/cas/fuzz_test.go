@@ -65,3 +65,16 @@ func FuzzEscaping(f *testing.F) {
 		}
 	})
 }
+
+func FuzzLines(f *testing.F) {
+	f.Add("hanako")
+	f.Add("hanako\nadmin")
+	f.Add("\u0085\u2028")
+	f.Fuzz(func(t *testing.T, user string) {
+		answer := lines(user)
+		first, name, _ := strings.Cut(strings.TrimSuffix(answer, "\n"), "\n")
+		if first == "yes" && (name != user || strings.ContainsAny(name, "\r\n")) || first != "yes" && answer != "no\n\n" {
+			t.Fatalf("%q is told as %q", user, answer)
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -21,6 +22,7 @@ import (
 	"seimon/internal/rp"
 	"seimon/internal/session"
 	"seimon/internal/store"
+	"seimon/internal/web"
 	"seimon/internal/web/webtest"
 )
 
@@ -40,6 +42,7 @@ type gate struct {
 	book  *rp.Book
 	hanak directory.Account
 	wire  *wire
+	doors http.Handler // of the machines' endpoints
 }
 
 // wire carries what the house sends to services, and keeps what it was.
@@ -99,7 +102,21 @@ func openEmpty(t testing.TB) *gate {
 		return err
 	})
 	g.Apply(policyText)
+	g.doors = g.Site.Handler()
 	return g
+}
+
+// listen puts the machines' endpoints on a site that tells everything it does.
+func (g *gate) listen(log *slog.Logger) {
+	g.T.Helper()
+	site, err := web.New(web.Config{Origin: logintest.Origin, Words: g.Words, Log: log})
+	if err != nil {
+		g.T.Fatal(err)
+	}
+	front := g.node()
+	front.Log = log
+	front.Mount(site)
+	g.doors = site.Handler()
 }
 
 // node is one more front on the same database.
@@ -214,7 +231,7 @@ func (g *gate) call(method, target, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, logintest.Origin+target, strings.NewReader(body))
 	r.RemoteAddr = "192.0.2.200:5000"
 	rec := httptest.NewRecorder()
-	g.Site.Handler().ServeHTTP(rec, r)
+	g.doors.ServeHTTP(rec, r)
 	return rec
 }
 
@@ -234,6 +251,13 @@ func (g *gate) validate(path string, pairs ...string) response {
 		g.T.Fatalf("%v: %s", err, r.raw)
 	}
 	return r
+}
+
+// person makes somebody else, with an app for one-time codes.
+func (g *gate) person(name string) directory.Account {
+	a := g.House.Person(name)
+	g.App(a.ID)
+	return a
 }
 
 // fails asks and wants a failure.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 	"seimon/internal/diagnosis"
 	"seimon/internal/login"
 	"seimon/internal/rp"
+	"seimon/internal/session"
 	"seimon/internal/store"
 	"seimon/internal/web"
 )
@@ -25,7 +27,7 @@ type request struct {
 	Post    bool  // the ticket goes by a form (CAS Protocol 3.0, 2.1.1, method)
 	Renew   bool  // earlier sign-ins do not count
 	Gateway bool  // no page may be shown
-	At      int64 // when it came, Unix seconds
+	At      int64 // when it came, Unix milliseconds
 }
 
 // login takes a service's request (CAS Protocol 3.0, 2.1).
@@ -49,7 +51,7 @@ func (f *Front) login(w http.ResponseWriter, r *http.Request) error {
 	}
 	req := request{
 		Party: s.ID, Service: address, Post: strings.EqualFold(method, "POST"),
-		Renew: flag(q, "renew"), At: f.DB.Now().Unix(),
+		Renew: flag(q, "renew"), At: f.DB.Now().UnixMilli(),
 	}
 	req.Gateway = flag(q, "gateway") && !req.Renew // 2.1.1: renew wins
 	sealed, err := json.Marshal(req)
@@ -57,10 +59,40 @@ func (f *Front) login(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	web.Note(r, "party", s.ID)
+	if flag(q, "warn") && !req.Renew { // 2.2.1; who is asked to prove something sees where that leads anyway
+		if shown, err := f.warn(w, r, s, &req); shown || err != nil {
+			return err
+		}
+	}
 	return f.Hall.Begin(w, r, login.Ask{
 		Front: Name, Party: s.ID, Request: sealed, Force: req.Renew,
 		Passive: req.Gateway,
 		Origins: login.Origins(address), Lang: strings.Fields(q.Get("locale")),
+	})
+}
+
+// onward is the data of the page that asks before a live session takes the person on.
+type onward struct{ Service, User, Go string }
+
+// warn asks before a live session takes the person to the service: signing in must
+// not go unseen there (CAS Protocol 3.0, 2.2.1). Without a session it shows nothing.
+func (f *Front) warn(w http.ResponseWriter, r *http.Request, s *service, req *request) (shown bool, err error) {
+	live, err := f.Hall.Current(r)
+	if errors.Is(err, session.ErrNone) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	again := url.Values{"service": {req.Service}}
+	if req.Post {
+		again.Set("method", "POST")
+	}
+	words := web.Lang(r)
+	return true, f.site.Render(w, r, web.View{
+		Template: "cas.warn", Title: "cas.warn.title", TitleFacts: []any{"service", s.Party.Name(words.Tag())},
+		Data:  onward{s.Party.Name(words.Tag()), live.Subject.UserName, "/cas/login?" + again.Encode()},
+		Party: login.Badge(s.Party, words.Tag()), Who: live.Subject.UserName, Focus: true,
 	})
 }
 
@@ -98,7 +130,7 @@ func (f *Front) bringBack(path string) web.Handler {
 			return fault(badRequest, "", "body", "").Because(err)
 		}
 		q := url.Values{}
-		for _, name := range []string{"service", "renew", "gateway", "method", "locale"} {
+		for _, name := range []string{"service", "renew", "gateway", "method", "warn", "locale"} {
 			if v, ok := r.PostForm[name]; ok {
 				q[name] = v
 			}
@@ -129,9 +161,13 @@ func (f *Front) Complete(tx *store.Tx, o login.Outcome) (login.Respond, error) {
 	if no := short(&q, o); no != nil {
 		return f.without(s, &q, o.Support), nil
 	}
+	about := f.about(s, o, q)
+	if about.User == "" { // nobody: a service might let such a person in as anybody
+		return f.nameless(tx, s, o)
+	}
 	text, err := f.issue(tx, ticket{
-		kind: kindService, party: s.ID, session: o.Session.ID, visit: o.Visit.ID, content: f.about(s, o, q),
-	}, tx.Now.Add(ticketLife))
+		kind: kindService, party: s.ID, session: o.Session.ID, visit: o.Visit.ID, content: about,
+	}, tx.Now.Add(s.life()))
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +182,7 @@ func short(q *request, o login.Outcome) *authn.Fault {
 		return o.Fault
 	case o.Party.ID != q.Party || o.Session.ID == "" || o.Assurance.Level == authn.LevelNone:
 		return authn.NewFault("internal")
-	case q.Renew && o.Assurance.AuthTime.Unix() < q.At: // CAS Protocol 3.0, 2.1.1
+	case q.Renew && o.Assurance.AuthTime.UnixMilli() < q.At: // CAS Protocol 3.0, 2.1.1
 		return authn.NewFault(login.NeedsLogin)
 	}
 	return nil
@@ -156,7 +192,7 @@ func short(q *request, o login.Outcome) *authn.Fault {
 func (f *Front) about(s *service, o login.Outcome, q request) content {
 	c := content{
 		Service: q.Service, Subject: o.Subject, Attributes: maps.Clone(o.Attributes), At: o.Assurance.AuthTime,
-		Renewed: o.Assurance.AuthTime.Unix() >= q.At, ACR: o.Assurance.Level.String(), AMR: o.Assurance.AMR,
+		Renewed: o.Assurance.AuthTime.UnixMilli() >= q.At, ACR: o.Assurance.Level.String(), AMR: o.Assurance.AMR,
 	}
 	if s.User == userSubject {
 		c.User = f.Parties.SubjectFor(s.Party, o.Subject.Account)
@@ -164,6 +200,22 @@ func (f *Front) about(s *service, o login.Outcome, q request) content {
 		c.User = v[0]
 	}
 	return c
+}
+
+// nameless ends a sign-in of somebody who has no value for what the service takes as
+// the name of the person. The service's people learn which one.
+func (f *Front) nameless(tx *store.Tx, s *service, o login.Outcome) (login.Respond, error) {
+	err := f.Audit.Append(tx, audit.Event{
+		Type: "request.refused", Account: o.Subject.Account, Session: o.Session.ID, Support: o.Support, Party: s.ID,
+		Facts: map[string]string{"code": string(noUser), "front": Name, "field": "user", "sent": s.User},
+	})
+	return func(w http.ResponseWriter, r *http.Request) error {
+		words := web.Lang(r)
+		return f.site.Trouble(w, r, web.Trouble{
+			Status: http.StatusForbidden, Title: words.T("cas.nameless.title", "service", s.Party.Name(words.Tag())), Cause: words.T("cas.nameless.cause"),
+			Next: words.T("cas.nameless.next"), Support: o.Support, Party: login.Badge(s.Party, words.Tag()), Who: o.Subject.UserName,
+		})
+	}, err
 }
 
 // ticketForm is the data of the page that posts a ticket.
@@ -229,10 +281,14 @@ func (f *Front) logout(w http.ResponseWriter, r *http.Request) error {
 	var ask login.SignOutAsk
 	if address != "" {
 		s, err := f.arriving(r, address)
-		if err != nil {
+		switch no := authn.AsFault(err); {
+		case err == nil:
+			ask.Party, ask.Return = s.ID, address
+		case no == nil:
 			return err
+		default: // the person wants to leave all the same, but goes nowhere from here
+			f.record(r, no)
 		}
-		ask.Party, ask.Return = s.ID, address
 	}
 	return f.Exit.SignOut(w, r, ask)
 }
@@ -242,6 +298,7 @@ const (
 	noService  authn.Code = "R3.unknown"
 	badRequest authn.Code = "R3.request"
 	badAddress authn.Code = "R3.redirect"
+	noUser     authn.Code = "R3.user"
 )
 
 // fault makes such a cause. sent is what the service sent in that field.
@@ -249,8 +306,14 @@ func fault(code authn.Code, party, field, sent string) *authn.Fault {
 	return authn.NewFault(code, "party", party, "field", field, "sent", shorten(sent))
 }
 
-// shorten keeps foreign text in the audit log small.
-func shorten(text string) string { return text[:min(len(text), 300)] }
+// shorten keeps foreign text in the audit log small, and tickets out of it.
+func shorten(text string) string {
+	text = ticketForms.ReplaceAllString(text, "$1-...")
+	return text[:min(len(text), 300)]
+}
+
+// ticketForms is everything that a CAS server may have made as a ticket.
+var ticketForms = regexp.MustCompile(`\b(ST|PT|PGT|PGTIOU|TGT|LT)-[A-Za-z0-9.\-]+`)
 
 // explained puts a cause on record under a support code that the page will show.
 func (f *Front) explained(h web.Handler) web.Handler {
@@ -260,23 +323,26 @@ func (f *Front) explained(h web.Handler) web.Handler {
 		if cause == nil || cause.Code.Family() != "R3" {
 			return err
 		}
-		support := diagnosis.NewCode()
-		facts := maps.Clone(cause.Facts)
-		facts["code"], facts["front"] = string(cause.Code), Name
-		party := facts["party"]
-		delete(facts, "party")
-		recorded := f.DB.Write(r.Context(), func(tx *store.Tx) error {
-			return f.Audit.Append(tx, audit.Event{
-				Type: "request.refused", Support: support, Party: party, Address: web.ClientOf(r).Addr.String(), Facts: facts,
-			})
-		})
-		if recorded != nil {
-			f.Log.Error("a refused request is not on record", "error", recorded)
-		}
 		shown := &authn.Fault{Code: cause.Code, Facts: maps.Clone(cause.Facts), Cause: cause.Cause}
-		shown.Facts["support"] = support
+		shown.Facts["support"] = f.record(r, cause)
 		return shown
 	}
+}
+
+// record puts a cause on record and gives its support code.
+func (f *Front) record(r *http.Request, cause *authn.Fault) string {
+	support, party, facts := diagnosis.NewCode(), cause.Facts["party"], maps.Clone(cause.Facts)
+	facts["code"], facts["front"] = string(cause.Code), Name
+	delete(facts, "party")
+	err := f.DB.Write(r.Context(), func(tx *store.Tx) error {
+		return f.Audit.Append(tx, audit.Event{
+			Type: "request.refused", Support: support, Party: party, Address: web.ClientOf(r).Addr.String(), Facts: facts,
+		})
+	})
+	if err != nil {
+		f.Log.Error("a refused request is not on record", "error", err)
+	}
+	return support
 }
 
 // note puts what happened to a ticket on record.

@@ -22,24 +22,30 @@ import (
 // Protocol 3.0, 2.3.3). An error asks to be called again later; those told are
 // forgotten one by one, so that nobody is told twice for another's sake.
 func (f *Front) SignOut(ctx context.Context, v session.Visit) error {
-	var s *service
 	var tickets []ticket
-	err := f.DB.Write(ctx, func(tx *store.Tx) (err error) {
-		s, tickets = nil, nil
-		if s, err = f.get(tx, v.Party); errors.Is(err, rp.ErrNone) {
-			s = nil
-		} else if err != nil {
+	err := f.DB.Write(ctx, func(tx *store.Tx) error {
+		tickets = nil
+		_, err := tx.Exec("DELETE FROM cas_ticket WHERE session = $1 AND (used_at = 0 OR kind = $2)", v.Session, kindGrant)
+		if err != nil {
 			return err
 		}
-		if _, err = tx.Exec("DELETE FROM cas_ticket WHERE session = $1 AND (used_at = 0 OR kind <> $2)", v.Session, kindService); err != nil {
+		taken, err := f.taken(tx, v.ID)
+		if err != nil {
 			return err
 		}
-		if s == nil || s.Logout != logoutPost {
-			_, err = tx.Exec("DELETE FROM cas_ticket WHERE visit = $1", v.ID)
-			return err
+		for _, t := range taken {
+			// A proxy ticket hangs on the visit of who asked for it, but was another's.
+			s, err := f.get(tx, t.party)
+			if err != nil && !errors.Is(err, rp.ErrNone) {
+				return err
+			}
+			if err == nil && s.Logout == logoutPost {
+				tickets = append(tickets, t)
+			} else if _, err := tx.Exec("DELETE FROM cas_ticket WHERE hash = $1", t.hash); err != nil {
+				return err
+			}
 		}
-		tickets, err = f.taken(tx, v.ID)
-		return err
+		return nil
 	})
 	var faults []error
 	for _, t := range tickets {
@@ -48,18 +54,19 @@ func (f *Front) SignOut(ctx context.Context, v session.Visit) error {
 	return errors.Join(append(faults, err)...)
 }
 
-// taken lists the tickets of a visit that the service has validated.
+// taken lists the tickets of a visit that a service has validated.
 func (f *Front) taken(tx *store.Tx, visit string) ([]ticket, error) {
 	var out []ticket
-	rows, err := tx.Query("SELECT hash, sealed FROM cas_ticket WHERE visit = $1 AND used_at > 0 ORDER BY used_at", visit)
+	rows, err := tx.Query("SELECT hash, kind, party, sealed FROM cas_ticket WHERE visit = $1 AND used_at > 0 ORDER BY used_at", visit)
 	err = store.Each(rows, err, func(rows *sql.Rows) error {
 		var t ticket
 		var sealed []byte
-		if err := rows.Scan(&t.hash, &sealed); err != nil {
+		if err := rows.Scan(&t.hash, &t.kind, &t.party, &sealed); err != nil {
 			return err
 		}
+		err := f.open(&t, sealed)
 		out = append(out, t)
-		return f.open(&out[len(out)-1], sealed)
+		return err
 	})
 	return out, err
 }
@@ -91,7 +98,7 @@ func (f *Front) tell(ctx context.Context, v session.Visit, t ticket) error {
 			}
 		}
 		return f.Audit.Append(tx, audit.Event{
-			Type: event, Account: v.Account, Actor: "service:" + v.Party, Session: v.Session, Party: v.Party, Facts: facts,
+			Type: event, Account: v.Account, Actor: "service:" + t.party, Session: v.Session, Party: t.party, Facts: facts,
 		})
 	})
 	return errors.Join(err, recorded)

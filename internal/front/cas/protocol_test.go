@@ -1,9 +1,12 @@
 package cas_test
 
 import (
+	"encoding/json"
 	"encoding/xml"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -244,7 +247,7 @@ func TestProxying(t *testing.T) {
 		"an unknown service":              {pgt, "https://evil.example.org/", "UNAUTHORIZED_SERVICE"},
 		"a ticket of another kind":        {g.ticket(b, home("front")), home("archive"), "INVALID_TICKET"},
 		"a receipt":                       {"PGTIOU-" + strings.Repeat("A", 52), home("archive"), "INVALID_TICKET"},
-		"nothing":                         {"", "", "INVALID_TICKET"},
+		"nothing":                         {"", "", "INVALID_REQUEST"},
 	} {
 		if r := g.validate("proxy", "pgt", c.pgt, "targetService", c.target); r.ProxyFail.Code != c.code || r.Proxy != "" {
 			t.Errorf("%s: %s", what, r.raw)
@@ -271,6 +274,192 @@ func TestProxyingPassesTheGate(t *testing.T) {
 	g.fails("INVALID_TICKET", "proxyValidate", "service", home("archive"), "ticket", pt)
 	if r := g.validate("proxy", "pgt", pgt, "targetService", home("archive")); r.ProxyFail.Code != "INVALID_TICKET" {
 		t.Errorf("the session is over: %s", r.raw)
+	}
+}
+
+// Of a chain of services each takes the next one's people, and the last is told of all
+// of them, the nearest first; each hears of the end of the session.
+func TestProxyChain(t *testing.T) {
+	g, callback := proxying(t)
+	second := "https://archive.example.org/pgt"
+	g.service("archive", members{"proxied_by": []string{"front"}, "proxy_callbacks": []string{second}})
+	g.service("deep", members{"proxied_by": []string{"archive"}})
+	g.service("quiet", members{"proxied_by": []string{"archive"}, "logout": "none"})
+	pgt := g.grant(g.ticket(g.browser(), home("front")), home("front"), callback)
+	if r := g.validate("proxy", "pgt", pgt, "targetService", home("deep")); r.ProxyFail.Code != "UNAUTHORIZED_SERVICE" {
+		t.Errorf("the first of the chain got past the second: %s", r.raw)
+	}
+	pt := g.validate("proxy", "pgt", pgt, "targetService", home("archive")).Proxy
+	r := g.validate("proxyValidate", "service", home("archive"), "ticket", pt, "pgtUrl", second)
+	if r.User != "hanako" || r.Receipt == "" || !slices.Equal(r.Proxies, []string{callback}) {
+		t.Fatalf("a proxy ticket with a callback: %s", r.raw)
+	}
+	pgt = g.wire.seen[len(g.wire.seen)-1].URL.Query().Get("pgtId")
+	for _, id := range []string{"deep", "quiet"} {
+		pt = g.validate("proxy", "pgt", pgt, "targetService", home(id)).Proxy
+		r = g.validate("proxyValidate", "service", home(id), "ticket", pt)
+		if r.User != "hanako" || !slices.Equal(r.Proxies, []string{second, callback}) {
+			t.Errorf("the whole chain: %s", r.raw)
+		}
+	}
+	before := len(g.wire.seen)
+	g.Write(func(tx *store.Tx) error { return g.Sessions.EndAll(tx, g.hanak.ID, "test", "") })
+	g.work()
+	var told []string
+	for _, r := range g.wire.seen[before:] {
+		told = append(told, r.URL.String())
+	}
+	slices.Sort(told)
+	if !slices.Equal(told, []string{home("archive"), home("deep"), home("front")}) {
+		t.Errorf("told of the end: %v", told)
+	}
+}
+
+// ask asks a machine's endpoint and gives the answer's text and its kind.
+func (g *gate) ask(path string, pairs ...string) (kind, text string) {
+	v := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		v.Add(pairs[i], pairs[i+1])
+	}
+	rec := g.call(http.MethodGet, "/cas/"+path+"?"+v.Encode(), "")
+	return rec.Header().Get("Content-Type"), rec.Body.String()
+}
+
+// CAS 1.0 answers in two lines.
+func TestValidateOne(t *testing.T) {
+	g, callback := proxying(t)
+	b := g.browser()
+	ticket := g.ticket(b, home("front"))
+	kind, text := g.ask("validate", "service", home("front"), "ticket", ticket)
+	if text != "yes\nhanako\n" || !strings.HasPrefix(kind, "text/plain") {
+		t.Errorf("%q %q", kind, text)
+	}
+	pgt := g.grant(g.ticket(b, home("front")), home("front"), callback)
+	pt := g.validate("proxy", "pgt", pgt, "targetService", home("archive")).Proxy
+	g.Clock.Add(time.Minute)
+	calls := len(g.wire.seen)
+	for what, pairs := range map[string][]string{
+		"again":           {"service", home("front"), "ticket", ticket},
+		"nothing":         nil,
+		"no ticket":       {"service", home("front")},
+		"another address": {"service", home("front") + "x", "ticket", g.ticket(b, home("front"))},
+		"renew":           {"service", home("front"), "ticket", g.ticket(b, home("front")), "renew", "true"},
+		"a proxy ticket":  {"service", home("archive"), "ticket", pt},
+	} {
+		if _, text := g.ask("validate", pairs...); text != "no\n\n" {
+			t.Errorf("%s: %q", what, text)
+		}
+	}
+	if _, text := g.ask("validate", "service", home("front"), "ticket", g.ticket(b, home("front")), "pgtUrl", callback); text != "yes\nhanako\n" || len(g.wire.seen) != calls {
+		t.Errorf("a callback, which CAS 1.0 does not know: %q", text)
+	}
+}
+
+// The same in JSON, where it is asked for.
+func TestJSON(t *testing.T) {
+	g, callback := proxying(t)
+	b := g.browser()
+	type attributes map[string][]any
+	read := func(path string, pairs ...string) (a struct {
+		Response struct {
+			Good *struct {
+				User       string     `json:"user"`
+				Receipt    string     `json:"proxyGrantingTicket"`
+				Proxies    []string   `json:"proxies"`
+				Attributes attributes `json:"attributes"`
+			} `json:"authenticationSuccess"`
+			Bad   *struct{ Code, Description string } `json:"authenticationFailure"`
+			Proxy *struct{ ProxyTicket string }       `json:"proxySuccess"`
+			No    *struct{ Code, Description string } `json:"proxyFailure"`
+		} `json:"serviceResponse"`
+	}) {
+		t.Helper()
+		kind, text := g.ask(path, append(pairs, "format", "JSON")...)
+		d := json.NewDecoder(strings.NewReader(text))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&a); err != nil || !strings.HasPrefix(kind, "application/json") {
+			t.Fatalf("%s: %v\n%s", kind, err, text)
+		}
+		return a
+	}
+	plain := read("serviceValidate", "service", home("front"), "ticket", g.ticket(b, home("front")))
+	if s := plain.Response.Good; s == nil || s.User != "hanako" || s.Attributes != nil {
+		t.Errorf("serviceValidate: %+v", s)
+	}
+	full := read("p3/serviceValidate", "service", home("front"), "ticket", g.ticket(b, home("front")), "pgtUrl", callback)
+	s := full.Response.Good
+	if s == nil || s.Receipt == "" || s.Attributes["mail"][0] != "hanako@example.ac.jp" || s.Attributes["displayName_ja"][0] != "山田 太郎" || s.Attributes["longTermAuthenticationRequestTokenUsed"][0] != false {
+		t.Fatalf("p3/serviceValidate: %+v", s)
+	}
+	pgt := g.wire.seen[len(g.wire.seen)-1].URL.Query().Get("pgtId")
+	made := read("proxy", "pgt", pgt, "targetService", home("archive"))
+	if made.Response.Proxy == nil {
+		t.Fatalf("proxy: %+v", made)
+	}
+	last := read("p3/proxyValidate", "service", home("archive"), "ticket", made.Response.Proxy.ProxyTicket)
+	if s := last.Response.Good; s == nil || s.User != "hanako" || !slices.Equal(s.Proxies, []string{callback}) {
+		t.Errorf("p3/proxyValidate: %+v", s)
+	}
+	if no := read("serviceValidate", "service", home("front"), "ticket", "ST-1").Response.Bad; no == nil || no.Code != "INVALID_TICKET" || no.Description == "" {
+		t.Errorf("a failure: %+v", no)
+	}
+	if no := read("proxy", "pgt", "PGT-1", "targetService", home("archive")).Response.No; no == nil || no.Code != "INVALID_TICKET" {
+		t.Errorf("a failure of proxying: %+v", no)
+	}
+	if kind, text := g.ask("proxy", "pgt", pgt, "targetService", home("archive"), "format", "YAML"); !strings.HasPrefix(kind, "application/xml") || !strings.Contains(text, "INVALID_REQUEST") {
+		t.Errorf("an unknown format: %s %s", kind, text)
+	}
+}
+
+// With warn nobody enters a service unseen.
+func TestWarn(t *testing.T) {
+	g := open(t)
+	g.service("wiki", nil)
+	b := g.browser()
+	at := home("wiki") + "page?x=%E5%B1%B1&y=1"
+	if b.Get(enter(at, "warn", "true")); b.Left() || !strings.Contains(b.Body, `name="username"`) {
+		t.Fatalf("nobody is signed in: %s", b.Text())
+	}
+	if signIn(b, "hanako"); !b.Left() || b.URL.Query().Get("ticket") == "" {
+		t.Fatalf("whoever has just signed in is asked again: %s", b.Text())
+	}
+	for _, method := range []string{"GET", "POST"} {
+		b.Get(enter(at, "warn", "true", "method", method))
+		b.Want("Go on to wiki?", "hanako")
+		if b.Left() {
+			t.Fatalf("%s: the browser left for %s", method, b.Location())
+		}
+		b.Click("Go on")
+		ticket := b.Field("ticket")
+		if method == "GET" {
+			ticket = b.URL.Query().Get("ticket")
+		}
+		if r := g.validate("serviceValidate", "service", at, "ticket", ticket); r.User != "hanako" || b.Left() == (method == "POST") {
+			t.Errorf("%s: %s %s", method, b.Location(), r.raw)
+		}
+	}
+	if b.Get(enter(at, "warn", "false")); !b.Left() {
+		t.Error("warn=false is not heeded")
+	}
+	if b.Get(enter(at, "warn", "true", "renew", "true")); b.Left() || !strings.Contains(b.Body, `name="password"`) {
+		t.Errorf("renew is asked first: %s", b.Text())
+	}
+	if b.Post("/cas/login", url.Values{"service": {at}, "warn": {"true"}}); b.Left() {
+		t.Error("a posted warn is not heeded")
+	}
+	b.Want("Go on to wiki?")
+}
+
+// Somebody without a value for the name does not enter as nobody.
+func TestWithoutAName(t *testing.T) {
+	g := open(t)
+	g.service("wiki", members{"user": "employeeNumber"}, func(p *rp.Party) { p.Release = []rp.Release{{Attribute: "employeeNumber", Required: true}} })
+	b := signIn(g.browser().Get(enter(home("wiki"))), "hanako")
+	if b.Left() || b.Status != http.StatusForbidden || !regexp.MustCompile(`[0-9A-Z]{4}-[0-9A-Z]{4}`).MatchString(b.Text()) {
+		t.Errorf("%s (%d): %s", b.Location(), b.Status, b.Text())
+	}
+	if got := g.events("request.refused"); len(got) != 1 {
+		t.Errorf("on record: %v", got)
 	}
 }
 

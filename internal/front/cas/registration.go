@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"seimon/internal/rp"
 	"seimon/internal/store"
@@ -29,6 +30,9 @@ type Registration struct {
 	// Logout is "post" to tell the service of the end of a session at the address that
 	// it came from, or "none".
 	Logout string `json:"logout,omitempty"`
+	// TicketSeconds is how long a ticket for this service may wait for its validation:
+	// 5 to 300 seconds, a minute when 0.
+	TicketSeconds int `json:"ticket_seconds,omitempty"`
 }
 
 const (
@@ -36,6 +40,8 @@ const (
 	logoutPost  = "post"
 	logoutNone  = "none"
 	maxList     = 100
+	minSeconds  = 5
+	maxSeconds  = 300
 )
 
 // Check is the front's part in registering a party of the protocol "cas".
@@ -57,6 +63,9 @@ func verify(p, _ *rp.Party) (map[string]string, error) {
 	}
 	if reg.Logout != logoutPost && reg.Logout != logoutNone {
 		return nil, fmt.Errorf("logout: %q is neither post nor none", reg.Logout)
+	}
+	if n := reg.TicketSeconds; n != 0 && (n < minSeconds || n > maxSeconds) {
+		return nil, fmt.Errorf("ticket_seconds: %d is not between %d and %d", n, minSeconds, maxSeconds)
 	}
 	if err := errors.Join(reg.judgeAddresses(), reg.judgeProxies(), reg.judgeUser(p)); err != nil {
 		return nil, err
@@ -115,6 +124,14 @@ func (r *Registration) judgeUser(p *rp.Party) error {
 type service struct {
 	rp.Party
 	Registration
+}
+
+// life is how long a ticket for the service is good.
+func (s *service) life() time.Duration {
+	if s.TicketSeconds > 0 {
+		return time.Duration(s.TicketSeconds) * time.Second
+	}
+	return ticketLife
 }
 
 // registry remembers decoded registrations by the version of their party.

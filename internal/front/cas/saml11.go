@@ -89,18 +89,21 @@ func (f *Front) samlValidate(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	text, id := "", ""
-	if len(body) <= maxSAML && len(r.URL.Query()["TARGET"]) == 1 {
-		text, id, err = samlRequest(body)
+	a := asked{service: target}
+	id := ""
+	if len(body) > maxSAML || len(r.URL.Query()["TARGET"]) != 1 || target == "" {
+		a.wrong = "one TARGET and a small request are needed"
 	}
-	if err != nil || text == "" {
-		return answer(w, f.samlAnswer(id, target, refuse(errRequest, "the request is not a SAML 1.1 request for one ticket with a TARGET"), ticket{}))
+	if len(body) <= maxSAML {
+		if a.ticket, id, err = samlRequest(body); err != nil {
+			a.wrong = "the body is not a SAML 1.1 request for one ticket"
+		}
 	}
-	found, no, err := f.check(r.Context(), asked{service: target, ticket: text})
+	found, no, err := f.check(r.Context(), a)
 	if err != nil {
 		return err
 	}
-	return answer(w, f.samlAnswer(id, target, no, found.ticket))
+	return writeXML(w, f.samlAnswer(id, target, no, found.ticket))
 }
 
 // samlAnswer is the SOAP envelope around a SAML 1.1 response.
@@ -147,7 +150,7 @@ func (f *Front) assertion(t ticket, now time.Time) *element {
 	}
 	return el("saml1:Assertion", "",
 		el("saml1:Conditions", "", el("saml1:AudienceRestrictionCondition", "", el("saml1:Audience", t.Service))).
-			with("NotBefore", now.Add(-ticketLife).Format(time.RFC3339)).with("NotOnOrAfter", now.Add(ticketLife).Format(time.RFC3339)),
+			with("NotBefore", now.Add(-clockSlack).Format(time.RFC3339)).with("NotOnOrAfter", now.Add(clockSlack).Format(time.RFC3339)),
 		el("saml1:AuthenticationStatement", "", subject()).
 			with("AuthenticationInstant", t.At.UTC().Format(time.RFC3339)).with("AuthenticationMethod", "urn:oasis:names:tc:SAML:1.0:am:unspecified"),
 		statement,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -36,8 +35,28 @@ func refuse(code, text string) *refusal { return &refusal{code, text} }
 // asked is a validation request.
 type asked struct {
 	service, ticket, callback string
+	format                    format
 	renew                     bool
-	proxied                   bool // proxy tickets will do
+	proxied                   bool   // proxy tickets will do
+	wrong                     string // what is wrong with the request itself
+}
+
+// asking reads a validation request (CAS Protocol 3.0, 2.5.1).
+func asking(q url.Values, proxied bool) asked {
+	a := asked{service: q.Get("service"), ticket: q.Get("ticket"), callback: q.Get("pgtUrl"), renew: flag(q, "renew"), proxied: proxied}
+	known := false
+	a.format, known = formatOf(q.Get("format"))
+	if a.service == "" || a.ticket == "" {
+		a.wrong = "service and ticket are needed"
+	} else if !known {
+		a.wrong = "format is neither XML nor JSON"
+	}
+	for _, name := range []string{"service", "ticket", "pgtUrl", "renew", "format"} {
+		if len(q[name]) > 1 {
+			a.wrong = name + " comes more than once"
+		}
+	}
+	return a
 }
 
 // checked is what a validation found.
@@ -49,37 +68,29 @@ type checked struct {
 // validate answers serviceValidate and proxyValidate (CAS Protocol 3.0, 2.5, 2.6, 2.8).
 func (f *Front) validate(kind string, attributes bool) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		q := r.URL.Query()
-		a := asked{
-			service: q.Get("service"), ticket: q.Get("ticket"), callback: q.Get("pgtUrl"),
-			renew: flag(q, "renew"), proxied: kind == kindProxy,
-		}
-		for _, name := range []string{"service", "ticket", "pgtUrl"} {
-			if len(q[name]) > 1 {
-				return answer(w, failure("cas:authenticationFailure", refuse(errRequest, name+" comes more than once")))
-			}
-		}
+		a := asking(r.URL.Query(), kind == kindProxy)
 		found, no, err := f.check(r.Context(), a)
 		if err != nil {
 			return err
 		}
-		if no != nil {
-			return answer(w, failure("cas:authenticationFailure", no))
-		}
-		return answer(w, success(found, attributes))
+		return answer{what: "authentication", no: no, found: found, attributes: attributes}.write(w, a.format)
 	}
 }
 
-// check spends a ticket and judges it. A callback is called after the ticket is spent
-// and outside of any transaction.
+// check spends a ticket and judges it. What is wrong with the request spends it as well
+// (3.1.1). A callback is called after the ticket is spent and outside of any transaction.
 func (f *Front) check(ctx context.Context, a asked) (found checked, no *refusal, err error) {
-	if a.service == "" || a.ticket == "" {
-		return found, refuse(errRequest, "service and ticket are needed"), nil
+	if a.ticket == "" {
+		return found, refuse(errRequest, a.wrong), nil
 	}
 	var s *service
 	err = f.DB.Write(ctx, func(tx *store.Tx) error {
 		found, no, s = checked{}, nil, nil
 		t, err := f.spend(tx, a.ticket)
+		if a.wrong != "" && (err == nil || errors.Is(err, errTicket)) {
+			no = refuse(errRequest, a.wrong)
+			return nil
+		}
 		if errors.Is(err, errTicket) {
 			no = refuse(errNoTicket, "the ticket is not known, was used before or is over")
 			return nil
@@ -115,6 +126,8 @@ func (s *service) judge(t ticket, a asked) *refusal {
 		return refuse(errSpec, "a proxy ticket is taken at proxyValidate alone")
 	case a.renew && !t.Renewed: // 2.5.1
 		return refuse(errNoTicket, "the person did not sign in anew for this ticket")
+	case a.callback != "" && len(s.ProxyCallbacks) == 0:
+		return refuse(errNoProxy, "the service may not act for people: it has no proxy_callbacks")
 	case a.callback != "" && !slices.Contains(s.ProxyCallbacks, a.callback):
 		return refuse(errCallback, "pgtUrl is not registered")
 	}
@@ -183,17 +196,20 @@ func (f *Front) carry(r *http.Request) (status int, err error) {
 // people from, and the hall decides as for a browser of this session.
 func (f *Front) proxy(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	if len(q["pgt"]) != 1 || len(q["targetService"]) != 1 {
-		return answer(w, failure("cas:proxyFailure", refuse(errRequest, "pgt and targetService are needed, once each")))
+	as, known := formatOf(q.Get("format"))
+	a := answer{what: "proxy"}
+	switch {
+	case len(q["pgt"]) != 1 || len(q["targetService"]) != 1 || q.Get("pgt") == "" || q.Get("targetService") == "":
+		a.no = refuse(errRequest, "pgt and targetService are needed, once each")
+	case !known || len(q["format"]) > 1:
+		a.no = refuse(errRequest, "format is neither XML nor JSON")
+	default:
+		var err error
+		if a.proxy, a.no, err = f.forward(r.Context(), q.Get("pgt"), q.Get("targetService")); err != nil {
+			return err
+		}
 	}
-	text, no, err := f.forward(r.Context(), q.Get("pgt"), q.Get("targetService"))
-	if err != nil {
-		return err
-	}
-	if no != nil {
-		return answer(w, failure("cas:proxyFailure", no))
-	}
-	return answer(w, respond(el("cas:proxySuccess", "", el("cas:proxyTicket", text))))
+	return a.write(w, as)
 }
 
 func (f *Front) forward(ctx context.Context, grant, target string) (text string, no *refusal, err error) {
@@ -225,7 +241,7 @@ func (f *Front) forward(ctx context.Context, grant, target string) (text string,
 		}
 		t := ticket{kind: kindProxy, party: s.ID, session: g.session, visit: g.visit, content: f.about(s, o, request{Service: target})}
 		t.Renewed, t.Proxies = false, g.Proxies
-		text, err = f.issue(tx, t, tx.Now.Add(ticketLife))
+		text, err = f.issue(tx, t, tx.Now.Add(s.life()))
 		return err
 	})
 	return text, no, err
@@ -238,60 +254,4 @@ func withQuery(address string, values url.Values) string {
 		joint = "&"
 	}
 	return address + joint + values.Encode()
-}
-
-// success says who signed in (CAS Protocol 3.0, 2.5.2 and appendix A).
-func success(c checked, attributes bool) *element {
-	t := c.ticket
-	body := el("cas:authenticationSuccess", "", el("cas:user", t.User))
-	if attributes {
-		body.add(told(t))
-	}
-	if c.receipt != "" {
-		body.add(el("cas:proxyGrantingTicket", c.receipt))
-	}
-	if len(t.Proxies) > 0 && t.kind == kindProxy {
-		list := el("cas:proxies", "")
-		for _, p := range t.Proxies {
-			list.add(el("cas:proxy", p))
-		}
-		body.add(list)
-	}
-	return respond(body)
-}
-
-// told lists the attributes (CAS Protocol 3.0, 2.5.7 and appendix B). What was proved
-// is among them: acr and amr are computed from the evidence.
-func told(t ticket) *element {
-	list := el("cas:attributes", "",
-		el("cas:authenticationDate", t.At.UTC().Format(time.RFC3339)),
-		el("cas:longTermAuthenticationRequestTokenUsed", "false"),
-		el("cas:isFromNewLogin", map[bool]string{true: "true", false: "false"}[t.Renewed]),
-		el("cas:acr", t.ACR))
-	for _, m := range t.AMR {
-		list.add(el("cas:amr", m))
-	}
-	for _, name := range slices.Sorted(maps.Keys(t.Attributes)) {
-		for _, v := range t.Attributes[name] {
-			list.add(el("cas:"+elementName(name), v))
-		}
-	}
-	return list
-}
-
-func failure(name string, no *refusal) *element {
-	return respond(el(name, no.text).with("code", no.code))
-}
-
-func respond(body *element) *element {
-	return el("cas:serviceResponse", "", body).with("xmlns:cas", namespace)
-}
-
-// answer writes XML that nobody keeps.
-func answer(w http.ResponseWriter, e *element) error {
-	h := w.Header()
-	h.Set("Content-Type", "application/xml; charset=utf-8")
-	h.Set("Cache-Control", "no-store")
-	_, err := io.WriteString(w, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+e.String()+"\n")
-	return err
 }
