@@ -285,6 +285,11 @@ func (r registrar) Known(tx *store.Tx, id authn.AccountID) (authn.Subject, facto
 	return authn.Subject{Person: a.Person, Account: a.ID, UserName: a.UserName}, factor.ProfileOf(a, p), err
 }
 
+// FormerMail tells until when an address was the university's one of a person.
+func (r registrar) FormerMail(tx *store.Tx, person authn.PersonID, address string) (time.Time, error) {
+	return r.people.FormerMail(tx, person, address)
+}
+
 // ByMail lists the accounts of everybody who has proved to own an address.
 func (r registrar) ByMail(tx *store.Tx, address string) ([]authn.AccountID, error) {
 	list, err := r.people.List(tx, directory.Filter{Text: address})

@@ -102,6 +102,10 @@ func refine(f *authn.Fault) authn.Code {
 		case "affiliationChanged", "cessationOfOperation", "privilegeWithdrawn":
 			return "C4.left"
 		}
+	case "C6":
+		if f.Facts["since"] != "" {
+			return "C6.since"
+		}
 	case "M1", "M2.wrong":
 		switch state := f.Facts["state"]; {
 		case state == "refused" || state == "queued":

@@ -165,7 +165,7 @@ func TestNothingIsToldBeforeProof(t *testing.T) {
 		a := say(code)
 		switch {
 		case slices.Contains(open, string(code)), slices.Contains(open, string(code.Family())) && code.Family() != "P6":
-			if a.Code != code {
+			if a.Code != code && a.Code.Family() != code {
 				t.Errorf("%s may be told before proof, but became %s", code, a.Code)
 			}
 		case code.Family()[0] == 'P':

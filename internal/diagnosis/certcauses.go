@@ -22,6 +22,7 @@ func certificates() []cause {
 		{"C4.removed", anyone, []fact{{"name", text}, {"tail", text}, {"right", text}, {"right_tail", text}}, []string{"certificates", "certificate", "contact"}},
 		{"C5", anyone, []fact{{"name", text}, {"tail", text}, {"day", day}, {"right", text}, {"right_tail", text}}, []string{"certificates", "certificate", "contact"}},
 		{"C6", anyone, []fact{{"name", text}, {"tail", text}, {"mail", text}}, []string{"certificates", "certificate", "contact"}},
+		{"C6.since", anyone, []fact{{"name", text}, {"tail", text}, {"mail", text}, {"since", day}}, []string{"certificates", "certificate", "contact"}},
 		{"C7", anyone, []fact{{"name", text}, {"right", text}, {"right_tail", text}}, []string{"certificates", "certificate", "contact"}},
 		{"C7.unknown", anyone, []fact{{"name", text}, {"issuer", text}, {"right", text}, {"right_tail", text}}, []string{"certificates", "certificate", "contact"}},
 		{"C7.self", anyone, []fact{{"name", text}, {"right", text}, {"right_tail", text}}, []string{"certificates", "certificate", "contact"}},

@@ -41,7 +41,7 @@ func refinedFromFacts(c authn.Code) bool {
 		fact, value string
 	}{
 		{"P1", "caps_lock", "yes"}, {"P1", "kana", "yes"}, {"P1", "full_width", "yes"}, {"T2", "browser", "-120"},
-		{"C4", "reason", "certificateHold"}, {"C4", "reason", "keyCompromise"},
+		{"C4", "reason", "certificateHold"}, {"C4", "reason", "keyCompromise"}, {"C6", "since", "2026-04-06T00:00:00Z"},
 	} {
 		if refine(&authn.Fault{Code: f.code, Facts: map[string]string{f.fact: f.value}}) == c {
 			return true

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"cmp"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -109,7 +110,8 @@ const (
 )
 
 // SetMail replaces an address, which is not verified afterwards unless it was
-// this address before. An empty address removes it.
+// this address before. An empty address removes it. The university's former addresses
+// are remembered (FormerMail).
 func (d *Directory) SetMail(tx *store.Tx, person authn.PersonID, use Use, address string) error {
 	address, err := CheckMail(address)
 	if err != nil {
@@ -122,11 +124,45 @@ func (d *Directory) SetMail(tx *store.Tx, person authn.PersonID, use Use, addres
 	keys := ""
 	args := []any{string(person), address, store.Millis(tx.Now)}
 	if use == UseMail {
+		if err := d.leaveMail(tx, person, address); err != nil {
+			return err
+		}
 		keys = ", mail_key = $4"
 		args = append(args, searchKey(address))
 	}
 	return one(tx, fmt.Sprintf(`UPDATE directory_person SET %[1]s_verified = CASE WHEN %[1]s = $2 THEN %[1]s_verified ELSE 0 END,
 		%[1]s = $2%[2]s, updated = $3 WHERE id = $1`, column, keys), args...)
+}
+
+// leaveMail remembers the address that the university gave to a person until now,
+// unless the next one is the same.
+func (d *Directory) leaveMail(tx *store.Tx, person authn.PersonID, next string) error {
+	var old string
+	err := tx.QueryRow("SELECT mail FROM directory_person WHERE id = $1", string(person)).Scan(&old)
+	switch {
+	case errors.Is(err, store.ErrNoRows):
+		return ErrNone
+	case err != nil || old == "" || strings.EqualFold(old, next):
+		return err
+	}
+	_, err = tx.Exec("INSERT INTO directory_past_mail (person, address, until) VALUES ($1, $2, $3)", string(person), old, store.Millis(tx.Now))
+	return err
+}
+
+// FormerMail tells until when an address was the one that the university gave to a
+// person; the zero time when nothing is known of that.
+func (d *Directory) FormerMail(tx *store.Tx, person authn.PersonID, address string) (until time.Time, err error) {
+	rows, err := tx.Query("SELECT address, until FROM directory_past_mail WHERE person = $1 ORDER BY number", string(person))
+	err = store.Each(rows, err, func(r *sql.Rows) error {
+		var was string
+		var at int64
+		err := r.Scan(&was, &at)
+		if strings.EqualFold(was, address) {
+			until = store.Time(at)
+		}
+		return err
+	})
+	return until, err
 }
 
 // VerifyMail notes that the person has shown to read the address. It returns

@@ -249,6 +249,50 @@ func TestMailMustBeVerifiedAgainAfterAChange(t *testing.T) {
 	}
 }
 
+// TestFormerMailIsRemembered: what a certificate carries is compared with it.
+func TestFormerMailIsRemembered(t *testing.T) {
+	h := open(t)
+	a, p := h.add(hanako())
+	set := func(use directory.Use, address string) time.Time {
+		h.clock.Add(24 * time.Hour)
+		h.write(func(tx *store.Tx) error { return h.SetMail(tx, p.ID, use, address) })
+		return h.clock.Now().Truncate(time.Millisecond)
+	}
+	former := func(address string) (until time.Time) {
+		h.read(func(tx *store.Tx) (err error) { until, err = h.FormerMail(tx, p.ID, address); return err })
+		return until
+	}
+	set(directory.UseMail, "one@example.ac.jp")
+	set(directory.UseMail, "One@example.ac.jp") // only written in another way
+	if got := former("one@example.ac.jp"); !got.IsZero() {
+		t.Errorf("the present address is former since %v", got)
+	}
+	gone := set(directory.UseMail, "")
+	set(directory.UseMail, "two@example.ac.jp")
+	if got := former("ONE@example.ac.jp"); !got.Equal(gone) {
+		t.Errorf("former since %v, not since %v", got, gone)
+	}
+	set(directory.UseMail, "one@example.ac.jp") // it came back, and left again
+	again := set(directory.UseMail, "three@example.ac.jp")
+	if got := former("one@example.ac.jp"); !got.Equal(again) {
+		t.Errorf("former since %v, not since %v", got, again)
+	}
+	set(directory.UseNotify, "hanako@home.example")
+	set(directory.UseNotify, "hanako@other.example")
+	if got := former("hanako@home.example"); !got.IsZero() {
+		t.Error("a private address is remembered")
+	}
+	h.write(func(tx *store.Tx) error {
+		if err := h.SetMail(tx, "per_none", directory.UseMail, "x@example.ac.jp"); !errors.Is(err, directory.ErrNone) {
+			t.Errorf("nobody's address: %v", err)
+		}
+		return nil
+	})
+	if until := former("never@example.ac.jp"); !until.IsZero() || a.ID == "" {
+		t.Errorf("an address that nobody had: %v", until)
+	}
+}
+
 func TestUpdateAndChoices(t *testing.T) {
 	h := open(t)
 	a, p := h.add(hanako())

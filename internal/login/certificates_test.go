@@ -233,6 +233,19 @@ func certificateScenarios() []scenario {
 			c := v.Certificate(v.account, func(o *ca.Order) { o.Holder.Mail = "taro.yamada@old.example.ac.jp" })
 			v.certified(c.Parsed())
 		}, []string{"taro.yamada@old.example.ac.jp", "今のあなたのアドレスではありません", "自分の証明書"}, []string{"taro.yamada@old.example.ac.jp", "no longer yours", "My certificates"}},
+		{"C6 with its day", "C6", func(v *tour) {
+			c := v.Certificate(v.account)
+			v.Clock.Add(24 * time.Hour)
+			v.Write(func(tx *store.Tx) error {
+				_, p, err := v.People.ByID(tx, v.account.ID)
+				if err != nil {
+					return err
+				}
+				return v.People.SetMail(tx, p.ID, directory.UseMail, "yamada.taro@example.ac.jp")
+			})
+			v.Clock.Add(72 * time.Hour)
+			v.certified(c.Parsed())
+		}, []string{"あなたのアドレスは2026年4月7日", "変わりました", "発行しなおす"}, []string{"Your address changed on", "7 April 2026", "Issue it again"}},
 		{"C7 unknown", "C7.unknown", func(v *tour) {
 			v.Certificate(v.account)
 			v.certified(v.strange(nil))

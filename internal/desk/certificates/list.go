@@ -20,15 +20,16 @@ import (
 // item is one certificate as its owner sees it.
 type item struct {
 	ca.Certificate
-	Stand   string // active, soon, early, expired, replaced, revoked: words certificates.stand.STAND
-	Left    int    // percent of its life that is left
-	Days    int    // whole days until its end
-	Used    time.Time
-	Renew   string // why it can be renewed now: "due", "mail"; empty: it cannot
-	From    time.Time
-	NewMail string // the address that the person has now, when it is another
-	NewerBy string // the name of the one that replaced it
-	Foreign string // user name of the person's other account, when it belongs to that
+	Stand     string // active, soon, early, expired, replaced, revoked: words certificates.stand.STAND
+	Left      int    // percent of its life that is left
+	Days      int    // whole days until its end
+	Used      time.Time
+	Renew     string // why it can be renewed now: "due", "mail"; empty: it cannot
+	From      time.Time
+	NewMail   string    // the address that the person has now, when it is another
+	MailSince time.Time // since when, if that is known
+	NewerBy   string    // the name of the one that replaced it
+	Foreign   string    // user name of the person's other account, when it belongs to that
 }
 
 // Usable tells whether the certificate can be used now.
@@ -172,6 +173,11 @@ func (d *Desk) items(tx *store.Tx, a directory.Account, p directory.Person) ([]i
 	for _, c := range all {
 		i := judge(c, tx.Now)
 		i.renewable(p)
+		if i.NewMail != "" {
+			if i.MailSince, err = d.People.FormerMail(tx, p.ID, i.Mail); err != nil {
+				return nil, err
+			}
+		}
 		i.NewerBy = names[c.ReplacedBy]
 		print := Fingerprint(c.DER)
 		at := slices.IndexFunc(bindings, func(b factor.Binding) bool { return b.Kind == Kind && b.Identifier == print })

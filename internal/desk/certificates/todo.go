@@ -2,8 +2,18 @@ package certificates
 
 import (
 	"seimon/internal/desk"
+	"seimon/internal/lang"
 	"seimon/internal/store"
 )
+
+// mailChanged says which address a certificate carries and which it should, and since
+// when, if that is known.
+func (i item) mailChanged(p lang.Printer) string {
+	if i.MailSince.IsZero() {
+		return p.T("certificates.mailchanged", "label", i.Label, "old", i.Mail, "new", i.NewMail)
+	}
+	return p.T("certificates.mailchanged.since", "label", i.Label, "old", i.Mail, "new", i.NewMail, "day", p.Day(i.MailSince))
+}
 
 // Todo tells what needs attention about a person's certificates: one that ends soon,
 // one with a former address, one of another account.
@@ -19,7 +29,7 @@ func (d *Desk) Todo(tx *store.Tx, v desk.Visit) ([]desk.Todo, error) {
 		switch {
 		case i.Renew == "mail":
 			out = append(out, desk.Todo{
-				Tone: "warn", Text: p.T("certificates.mailchanged", "label", i.Label, "old", i.Mail, "new", i.NewMail),
+				Tone: "warn", Text: i.mailChanged(p),
 				Label: p.T("certificates.mailchanged.do", "label", i.Label), Path: renew,
 			})
 		case i.Stand == "soon" && i.Renew != "":

@@ -69,6 +69,9 @@ type Cards interface {
 // People finds what a proof without a user name is judged against.
 type People interface {
 	Known(tx *store.Tx, id authn.AccountID) (authn.Subject, factor.Profile, error)
+	// FormerMail tells until when an address was the university's one of a person;
+	// zero when that is not known.
+	FormerMail(tx *store.Tx, person authn.PersonID, address string) (time.Time, error)
 }
 
 // Rooms are what the factor works with.

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"net/url"
 	"testing"
+	"time"
 
 	"seimon/internal/authn"
 	"seimon/internal/ca"
@@ -56,6 +57,11 @@ func (d *desk) must(err error) {
 // Known finds the people of the suite.
 func (d *desk) Known(_ *store.Tx, id authn.AccountID) (authn.Subject, factor.Profile, error) {
 	return authn.Subject{Account: id, UserName: "s1234567"}, factor.Profile{}, nil
+}
+
+// FormerMail knows of no former address.
+func (d *desk) FormerMail(*store.Tx, authn.PersonID, string) (time.Time, error) {
+	return time.Time{}, nil
 }
 
 // issue issues a certificate for an account.

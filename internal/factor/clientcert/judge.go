@@ -153,7 +153,7 @@ func (f *Factor) refuse(tx *store.Tx, a factor.Attempt, v trust.Verdict, issued 
 	case err == nil && issued.Before(cut):
 		return authn.NewFault("C5", "day", factor.TimeFact(cut)), nil
 	case ours && v.Certificate.Mail != "" && !hasMail(a.Person, v.Certificate.Mail):
-		return authn.NewFault("C6", "mail", v.Certificate.Mail), nil
+		return f.formerMail(tx, a, v.Certificate.Mail)
 	case a.Proved && !enough(a.Requirement, traits(keeps(v))):
 		return authn.NewFault("K1.card"), nil
 	}
@@ -189,6 +189,16 @@ func cardCode(state string) authn.Code {
 // hasMail tells whether an address is the one that the university gave to the person.
 func hasMail(p factor.Profile, address string) bool {
 	return slices.ContainsFunc(p.Addresses, func(x factor.Address) bool { return x.Use == "mail" && strings.EqualFold(x.Address, address) })
+}
+
+// formerMail says since when an address is no longer the person's, where that is known.
+func (f *Factor) formerMail(tx *store.Tx, a factor.Attempt, address string) (*authn.Fault, error) {
+	fault := authn.NewFault("C6", "mail", address)
+	until, err := f.People.FormerMail(tx, a.Subject.Person, address)
+	if !until.IsZero() {
+		fault.Facts["since"] = factor.TimeFact(until)
+	}
+	return fault, err
 }
 
 // bind finds the binding of the certificate. A certificate of ours got it when it was

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"time"
 
 	"seimon/internal/authn"
 	"seimon/internal/ca"
@@ -34,6 +35,11 @@ type registrar struct{ people *directory.Directory }
 func (r registrar) Known(tx *store.Tx, id authn.AccountID) (authn.Subject, factor.Profile, error) {
 	a, p, err := r.people.ByID(tx, id)
 	return a.Subject(), factor.ProfileOf(a, p), err
+}
+
+// FormerMail tells until when an address was the university's one of a person.
+func (r registrar) FormerMail(tx *store.Tx, person authn.PersonID, address string) (time.Time, error) {
+	return r.people.FormerMail(tx, person, address)
 }
 
 // ByMail lists the accounts of the owners of an address.
