@@ -123,8 +123,10 @@ func compare(read map[Tag]map[string]*i18n.Message) []error {
 				wrong = append(wrong, fmt.Errorf("words: %q is missing in %q", id, pair[1]))
 				continue
 			}
-			ours, theirs := placeholders(have[id]), placeholders(other)
-			if pair[0] == JA && !slices.Equal(ours, theirs) {
+			if pair[0] != JA {
+				continue
+			}
+			if ours, theirs := placeholders(have[id]), placeholders(other); !slices.Equal(ours, theirs) {
 				wrong = append(wrong, fmt.Errorf("words: %q uses %v in ja and %v in en", id, ours, theirs))
 			}
 		}
@@ -137,10 +139,8 @@ func build(read map[Tag]map[string]*i18n.Message) (*table, error) {
 	bundle := i18n.NewBundle(language.Japanese)
 	t := &table{messages: map[Tag]map[string]*message{}}
 	for tag, messages := range read {
-		for _, m := range messages {
-			if err := bundle.AddMessages(language.Make(string(tag)), m); err != nil {
-				return nil, fmt.Errorf("words: %q: %w", m.ID, err)
-			}
+		if err := bundle.AddMessages(language.Make(string(tag)), slices.Collect(maps.Values(messages))...); err != nil {
+			return nil, fmt.Errorf("words in %q: %w", tag, err)
 		}
 	}
 	for tag, messages := range read {

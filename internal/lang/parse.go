@@ -32,6 +32,9 @@ func parse(tag Tag, text []byte) ([]*i18n.Message, error) {
 			wrong = append(wrong, fmt.Errorf("%q says nothing", m.ID))
 		}
 		for _, form := range forms(m) {
+			if !strings.Contains(form, "{{") && !strings.Contains(form, "}}") {
+				continue
+			}
 			if rest := hole.ReplaceAllString(form, ""); strings.Contains(rest, "{{") || strings.Contains(rest, "}}") {
 				wrong = append(wrong, fmt.Errorf("%q: a placeholder must be {{.Name}} and nothing more", m.ID))
 			}
@@ -49,6 +52,9 @@ func forms(m *i18n.Message) []string {
 func placeholders(m *i18n.Message) []string {
 	names := []string{}
 	for _, form := range forms(m) {
+		if !strings.Contains(form, "{{") {
+			continue
+		}
 		for _, found := range hole.FindAllStringSubmatch(form, -1) {
 			names = append(names, found[1])
 		}
