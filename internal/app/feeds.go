@@ -21,6 +21,7 @@ import (
 func (h *House) openFeeds() {
 	h.Feeds = feed.New(feed.Config{
 		DB: h.DB, Rules: h.Parties.Rules, Attribute: saml.AttributeNamed, Client: h.options.Client,
+		Self: func() string { return h.samlFront().EntityID() },
 		Open: func(name string) (io.ReadCloser, error) { return os.Open(name) },
 		Note: func(tx *store.Tx, event, id string, facts map[string]string) error {
 			facts["feed"] = id

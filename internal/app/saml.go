@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 
 	"seimon/internal/directory"
@@ -87,6 +88,22 @@ func (h *House) samlFront() *saml.Front { return h.Hall.Front(saml.Name).(*saml.
 
 // SAMLMetadata is where the signed metadata of the identity provider is.
 func (h *House) SAMLMetadata() string { return h.samlFront().MetadataURL() }
+
+// Surroundings is what the judgement of services and signing keys needs: what federations
+// publish of us, and the names of the network.
+func (d *Desk) Surroundings() (saml.Surroundings, error) {
+	h, err := d.House()
+	if err != nil {
+		return saml.Surroundings{}, err
+	}
+	return saml.Surroundings{
+		Published: func(tx *store.Tx, feed, certificate string) (saml.Published, bool, error) {
+			v, ok, err := h.Feeds.Published(tx, feed, certificate)
+			return saml.Published{Since: v.Since, Settled: v.Settled}, ok, err
+		},
+		Lookup: net.DefaultResolver.LookupHost,
+	}, nil
+}
 
 // SAML is what the commands about the SAML identity provider work with.
 func (d *Desk) SAML() (*store.DB, *saml.Front, error) {

@@ -19,6 +19,8 @@ type Env interface {
 	Out() io.Writer
 	// Record writes an audit event in the caller's transaction.
 	Record(tx *store.Tx, event, party string, facts map[string]string) error
+	// Surroundings is what the judgement of services and keys needs of others.
+	Surroundings() (Surroundings, error)
 }
 
 // Command is "seimon saml".
@@ -30,7 +32,10 @@ type Command struct {
 type KeysCommand struct {
 	List     ListCommand     `cmd:"" default:"1" help:"List the keys and where they stand."`
 	Add      AddCommand      `cmd:"" help:"Make another key and publish it beside the one that signs."`
-	Activate ActivateCommand `cmd:"" help:"Let the waiting key sign, once services have read our metadata again."`
+	Services ServicesCommand `cmd:"" help:"Tell for each service whether it knows the new key, and how we know."`
+	Note     NoteCommand     `cmd:"" help:"Put on record that a service knows the new key."`
+	Try      TryCommand      `cmd:"" help:"Let the waiting key sign for one service ahead of the others."`
+	Activate ActivateCommand `cmd:"" help:"Let the waiting key sign. Refused while services are not known to be ready for it."`
 	Retire   RetireCommand   `cmd:"" help:"Take the former key out of our metadata, once services no longer need it."`
 }
 
@@ -76,11 +81,15 @@ func (c *AddCommand) Run(env Env) error {
 
 // ActivateCommand lets the waiting key sign.
 type ActivateCommand struct {
-	Kind `embed:""`
+	Kind   `embed:""`
+	Anyway bool `help:"Although services are not known to be ready."`
 }
 
 // Run lets the waiting key sign.
 func (c *ActivateCommand) Run(env Env) error {
+	if err := c.ready(env); err != nil {
+		return err
+	}
 	return step(env, "saml.key.activated", c.Kind.Kind, (*Front).Activate)
 }
 

@@ -124,12 +124,15 @@ func (f *Front) about(tx *store.Tx, s *service, q *request, o login.Outcome) (*a
 	if err := f.fill(tx, s, a, who, o); err != nil {
 		return nil, nil, err
 	}
-	return a, nil, f.remember(tx, a, o)
+	return a, nil, f.remember(tx, a, f.signing(s), o)
 }
 
 // remember keeps with the visit by which name the service knows it, for its end.
-func (f *Front) remember(tx *store.Tx, a *answer, o login.Outcome) error {
-	detail, err := json.Marshal(known{a.Name})
+func (f *Front) remember(tx *store.Tx, a *answer, key string, o login.Outcome) error {
+	if err := noteSigned(tx, key, o.Party.ID); err != nil {
+		return err
+	}
+	detail, err := json.Marshal(known{a.Name, key})
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ type described struct {
 
 // metadata gives our own metadata, signed (SAML Metadata 2.0, 2.4.3). It is signed
 // anew once an hour and when the keys have changed.
-func (f *Front) metadata(w http.ResponseWriter, _ *http.Request) error {
+func (f *Front) metadata(w http.ResponseWriter, r *http.Request) error {
 	d, now := f.known.Load(), f.DB.Now()
 	if d == nil || d.keys != f.keys.Load() || now.Sub(d.at) > time.Hour || now.Before(d.at) {
 		next := &described{keys: f.keys.Load(), at: now}
@@ -42,6 +42,7 @@ func (f *Front) metadata(w http.ResponseWriter, _ *http.Request) error {
 		f.known.Store(next)
 		d = next
 	}
+	f.fetched.note(r, now)
 	h := w.Header()
 	h.Set("Content-Type", "application/samlmetadata+xml")
 	h.Set("Content-Disposition", `inline; filename="idp-metadata.xml"`)

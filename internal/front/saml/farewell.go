@@ -31,6 +31,7 @@ type farewell struct {
 	Refused bool   `json:"refused,omitempty"`
 	Pending []stop `json:"pending,omitempty"`
 	Sent    string `json:"sent,omitempty"` // id of the request under way to Pending[0]
+	Key     string `json:"key,omitempty"`  // that signed it
 	Told    []said `json:"told,omitempty"`
 
 	// gentle tells that the browser comes from a form of ours, whose page allows no way
@@ -122,7 +123,7 @@ func (f *Front) next(w http.ResponseWriter, r *http.Request, g *farewell) error 
 			g.skip(false)
 			continue
 		}
-		g.Sent = id
+		g.Sent, g.Key = id, f.signing(s)
 		if err := f.DB.Write(r.Context(), g.store); err != nil {
 			return err
 		}
@@ -168,7 +169,13 @@ func (f *Front) left(w http.ResponseWriter, r *http.Request, m *message) error {
 			return store.ErrNoRows
 		}
 		code := n.Path(metadata.SAMLP, "Status", "StatusCode")
-		g.skip(code != nil && code.Attr("Value") == statusSuccess && code.First(metadata.SAMLP, "StatusCode") == nil)
+		ok := code != nil && code.Attr("Value") == statusSuccess && code.First(metadata.SAMLP, "StatusCode") == nil
+		if ok && (m.query != "" || xmlsig.Signed(m.root)) {
+			if err := noteUptake(tx, g.Key, s.ID, uptakeUsed, saysConfirmed); err != nil {
+				return err
+			}
+		}
+		g.skip(ok)
 		return g.store(tx)
 	})
 	if errors.Is(err, store.ErrNoRows) {
@@ -248,7 +255,7 @@ type parcel struct {
 
 // carry sends a message with the browser, signed as its binding has it.
 func (f *Front) carry(w http.ResponseWriter, r *http.Request, p parcel) error {
-	key, err := f.signer(p.s.Key)
+	key, _, err := f.signerFor(p.s)
 	if err != nil {
 		return err
 	}

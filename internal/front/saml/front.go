@@ -3,6 +3,7 @@ package saml
 import (
 	"context"
 	"embed"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -108,6 +109,7 @@ type Front struct {
 	keys     atomic.Pointer[keyset]
 	known    atomic.Pointer[described]
 	services services
+	fetched  fetchLog
 }
 
 // New makes the front; Mount adds its routes. Found must have run before the first
@@ -236,9 +238,14 @@ func (f *Front) Sweep(tx *store.Tx) error {
 	if _, err := tx.Exec("DELETE FROM saml_visit WHERE until < $1", store.Millis(tx.Now)); err != nil {
 		return err
 	}
-	_, err := tx.Exec("DELETE FROM saml_logout WHERE until < $1", store.Millis(tx.Now))
-	return err
+	if _, err := tx.Exec("DELETE FROM saml_logout WHERE until < $1", store.Millis(tx.Now)); err != nil {
+		return err
+	}
+	return sweepFetches(tx)
 }
 
-// Refresh reads the keys that other nodes have changed.
-func (f *Front) Refresh(ctx context.Context) error { return f.load(ctx) }
+// Refresh reads the keys that other nodes have changed, and writes down who has read
+// our metadata.
+func (f *Front) Refresh(ctx context.Context) error {
+	return errors.Join(f.load(ctx), f.writeFetches(ctx))
+}

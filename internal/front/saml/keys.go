@@ -46,12 +46,15 @@ type Key struct {
 	State         KeyState
 	Certificate   *x509.Certificate
 	Since         time.Time // of the state
+	Made          time.Time
 }
 
 // keyset is what the front signs with and publishes.
 type keyset struct {
 	signers   map[string]xmlsig.Key
-	published [][]byte // certificates, the signing ones first
+	ids       map[string]string
+	published [][]byte        // certificates, the signing ones first
+	trials    map[string]bool // services for which a waiting key signs already
 	// opened holds every key that is not retired: what services have encrypted for one
 	// of them is read, whichever copy of our metadata they have.
 	opened map[string]crypto.Signer
@@ -139,7 +142,7 @@ func (f *Front) generate(algorithm string) (newKey, error) {
 	return newKey{id, algorithm, der, f.Ring.Seal(sealContext(id), private)}, nil
 }
 
-const keyColumns = "id, algorithm, state, certificate, sealed, changed_at"
+const keyColumns = "id, algorithm, state, certificate, sealed, changed_at, created_at"
 
 // eachKey calls fn for every key, oldest first.
 func eachKey(tx *store.Tx, fn func(k Key, sealed []byte) error) error {
@@ -147,11 +150,11 @@ func eachKey(tx *store.Tx, fn func(k Key, sealed []byte) error) error {
 	return store.Each(rows, err, func(rows *sql.Rows) error {
 		var k Key
 		var der, sealed []byte
-		var since int64
-		if err := rows.Scan(&k.ID, &k.Algorithm, &k.State, &der, &sealed, &since); err != nil {
+		var since, made int64
+		if err := rows.Scan(&k.ID, &k.Algorithm, &k.State, &der, &sealed, &since, &made); err != nil {
 			return err
 		}
-		k.Since = store.Time(since)
+		k.Since, k.Made = store.Time(since), store.Time(made)
 		var err error
 		if k.Certificate, err = x509.ParseCertificate(der); err != nil {
 			return fmt.Errorf("saml: key %s: %w", k.ID, err)
@@ -162,13 +165,11 @@ func eachKey(tx *store.Tx, fn func(k Key, sealed []byte) error) error {
 
 // load reads the keys into memory.
 func (f *Front) load(ctx context.Context) error {
-	next := &keyset{signers: map[string]xmlsig.Key{}, opened: map[string]crypto.Signer{}}
-	var waiting [][]byte
+	next := &keyset{}
 	err := f.DB.Read(ctx, func(tx *store.Tx) error {
-		clear(next.signers)
-		clear(next.opened)
-		next.published, waiting = nil, nil
-		return eachKey(tx, func(k Key, sealed []byte) error {
+		*next = keyset{signers: map[string]xmlsig.Key{}, ids: map[string]string{}, trials: map[string]bool{}, opened: map[string]crypto.Signer{}}
+		var waiting [][]byte
+		err := eachKey(tx, func(k Key, sealed []byte) error {
 			if k.State == KeyRetired {
 				return nil
 			}
@@ -177,21 +178,43 @@ func (f *Front) load(ctx context.Context) error {
 				return err
 			}
 			next.opened[k.ID] = signer
-			if k.State != KeyActive {
+			slot := k.Algorithm
+			if k.State == KeyActive {
+				next.published = append(next.published, k.Certificate.Raw)
+			} else {
 				waiting = append(waiting, k.Certificate.Raw)
-				return nil
+				slot += onTrial
 			}
-			next.signers[k.Algorithm] = xmlsig.Key{Signer: signer, Certificate: k.Certificate.Raw}
-			next.published = append(next.published, k.Certificate.Raw)
+			if k.State != KeyFormer {
+				next.signers[slot], next.ids[slot] = xmlsig.Key{Signer: signer, Certificate: k.Certificate.Raw}, k.ID
+			}
 			return nil
 		})
+		next.published = append(next.published, waiting...)
+		if err != nil {
+			return err
+		}
+		return eachTrial(tx, func(party string) { next.trials[party] = true })
 	})
 	if err != nil {
 		return err
 	}
-	next.published = append(next.published, waiting...)
 	f.keys.Store(next)
 	return nil
+}
+
+// onTrial marks the slot of the key that waits.
+const onTrial = " next"
+
+// eachTrial calls fn for every service on trial with a key that waits.
+func eachTrial(tx *store.Tx, fn func(party string)) error {
+	rows, err := tx.Query(`SELECT u.party FROM saml_uptake u JOIN saml_key k ON k.id = u.key WHERE u.kind = $1 AND k.state = $2`, uptakeTrial, string(KeyNext))
+	return store.Each(rows, err, func(rows *sql.Rows) error {
+		var party string
+		err := rows.Scan(&party)
+		fn(party)
+		return err
+	})
 }
 
 func (f *Front) open(id string, sealed []byte) (crypto.Signer, error) {
@@ -215,7 +238,7 @@ func (f *Front) open(id string, sealed []byte) (crypto.Signer, error) {
 	return signer, nil
 }
 
-// signer gives the key for a service: of the kind that it registered, else RSA.
+// signer gives the key of a kind, else the RSA one.
 func (f *Front) signer(algorithm string) (xmlsig.Key, error) {
 	k := f.keys.Load()
 	if k == nil {
@@ -229,4 +252,37 @@ func (f *Front) signer(algorithm string) (xmlsig.Key, error) {
 		return xmlsig.Key{}, errors.New("saml: there is no signing key")
 	}
 	return s, nil
+}
+
+// slotFor is where the key lies that signs for a service: of the kind that it
+// registered, else RSA; the one that waits when the service tries it out.
+func (k *keyset) slotFor(s *service) string {
+	kind := s.Key
+	if _, ok := k.signers[kind]; !ok {
+		kind = RSA
+	}
+	if _, ok := k.signers[kind+onTrial]; ok && k.trials[s.ID] {
+		return kind + onTrial
+	}
+	return kind
+}
+
+// signerFor gives the key that signs for a service, and its id.
+func (f *Front) signerFor(s *service) (xmlsig.Key, string, error) {
+	k := f.keys.Load()
+	if k == nil {
+		return xmlsig.Key{}, "", errors.New("saml: the keys have not been read")
+	}
+	slot := k.slotFor(s)
+	key, err := f.signer(slot)
+	return key, k.ids[slot], err
+}
+
+// signing tells which key signs for a service.
+func (f *Front) signing(s *service) string {
+	k := f.keys.Load()
+	if k == nil {
+		return ""
+	}
+	return k.ids[k.slotFor(s)]
 }

@@ -26,6 +26,7 @@ type leaving struct {
 	Relay   string   `json:"relay,omitempty"`
 	Name    string   `json:"name"`
 	Indexes []string `json:"indexes,omitempty"`
+	Opened  string   `json:"opened,omitempty"` // the key of ours for which the name was encrypted
 	At      int64    `json:"at"`
 }
 
@@ -110,11 +111,11 @@ func (f *Front) acceptLogout(r *http.Request, m *message) (*leaving, error) {
 	if err != nil {
 		return q, err
 	}
-	name, err := f.nameIn(n)
+	name, key, err := f.nameIn(n)
 	if err != nil {
 		return q, fault(badLogout, s.ID, "NameID", "").Because(err)
 	}
-	q.Name = name.Text()
+	q.Name, q.Opened = name.Text(), key
 	if until := n.Attr("NotOnOrAfter"); until != "" {
 		if t, err := time.Parse(time.RFC3339, until); err != nil || !f.DB.Now().Before(t.Add(skew)) {
 			return q, fault(badLogout, s.ID, "NotOnOrAfter", until)
@@ -137,6 +138,7 @@ func (f *Front) acceptLogout(r *http.Request, m *message) (*leaving, error) {
 // known is what a visit remembers of the assertion that it began with.
 type known struct {
 	Name nameID `json:"name"`
+	Key  string `json:"key,omitempty"` // of ours that signed it
 }
 
 // meant tells whether a request is about a visit: by its index when it names any, and
@@ -172,11 +174,15 @@ func (f *Front) leave(w http.ResponseWriter, r *http.Request, q *leaving) error 
 		if err != nil {
 			return err
 		}
-		if found = slices.ContainsFunc(visits, func(v session.Visit) bool { return q.meant(v, named) }); !found {
+		i := slices.IndexFunc(visits, func(v session.Visit) bool { return q.meant(v, named) })
+		if found = i >= 0; !found {
 			return nil
 		}
 		if first, err := q.once(tx, current.ID); err != nil || !first {
 			found = false // a request of an earlier session, sent again
+			return err
+		}
+		if err := q.took(tx, visits[i]); err != nil {
 			return err
 		}
 		if g.Pending, err = f.waiting(tx, visits, q.Party); err != nil {

@@ -108,31 +108,31 @@ var errNoReader = errors.New("saml: the service has no certificate to encrypt na
 var errSealed = errors.New("saml: the EncryptedID cannot be read")
 
 // nameIn gives the one name in a request: in clear, or opened with any key of ours that
-// is not retired. Only authenticated encryption is opened, so that nobody learns by
+// is not retired, whose id it gives too. Only authenticated encryption is opened, so that nobody learns by
 // asking.
-func (f *Front) nameIn(n *xmldoc.Node) (*xmldoc.Node, error) {
+func (f *Front) nameIn(n *xmldoc.Node) (name *xmldoc.Node, key string, err error) {
 	clear, sealed := n.All(metadata.SAML, "NameID"), n.All(metadata.SAML, "EncryptedID")
 	switch {
 	case len(clear) == 1 && len(sealed) == 0:
-		return clear[0], nil
+		return clear[0], "", nil
 	case len(clear) != 0 || len(sealed) != 1:
-		return nil, errNoName
+		return nil, "", errNoName
 	}
 	data := sealed[0].All(xmlenc.Space, "EncryptedData")
 	if len(data) != 1 || !xmlenc.Authenticated(data[0]) {
-		return nil, errSealed
+		return nil, "", errSealed
 	}
-	var keys []*rsa.PrivateKey
-	for _, k := range f.keys.Load().opened {
+	for id, k := range f.keys.Load().opened {
 		if own, ok := k.(*rsa.PrivateKey); ok {
-			keys = append(keys, own)
+			if found, err := xmlenc.Decrypt(data[0], []*rsa.PrivateKey{own}, limits()); err == nil && found.Is(metadata.SAML, "NameID") {
+				name, key = found, id // the others are tried too: time tells nothing
+			}
 		}
 	}
-	name, err := xmlenc.Decrypt(data[0], keys, limits())
-	if err != nil || !name.Is(metadata.SAML, "NameID") {
-		return nil, errSealed
+	if name == nil {
+		return nil, "", errSealed
 	}
-	return name, nil
+	return name, key, nil
 }
 
 // person is whom a name is for.

@@ -169,7 +169,7 @@ func (f *Front) subject(q *request, n *xmldoc.Node) *status {
 	if len(sub.All(metadata.SAML, "SubjectConfirmation")) > 0 {
 		return refuse(statusRequester, statusUnsupported, "a confirmed Subject is not supported")
 	}
-	name, err := f.nameIn(sub)
+	name, _, err := f.nameIn(sub)
 	if err != nil || name.Text() == "" {
 		return refuse(statusRequester, statusPrincipal, "the name in Subject cannot be read")
 	}

@@ -61,7 +61,7 @@ func spaces() xmldoc.Spaces {
 // registered: with an assertion, or with a status that says why there is none.
 func (f *Front) respond(v reply, now time.Time) ([]byte, error) {
 	s, q, no := v.s, v.q, v.no
-	key, err := f.signer(s.Key)
+	key, _, err := f.signerFor(s)
 	if err != nil {
 		return nil, err
 	}

@@ -96,3 +96,27 @@ func (f *Front) Keys(tx *store.Tx) ([]Key, error) {
 	})
 	return out, err
 }
+
+// NoteReady puts an administrator's word on record that a service knows a key, or takes
+// it back.
+func (f *Front) NoteReady(tx *store.Tx, key, party, says string, back bool) error {
+	if back {
+		_, err := tx.Exec("DELETE FROM saml_uptake WHERE key = $1 AND party = $2 AND kind = $3", key, party, uptakeNoted)
+		return err
+	}
+	return noteUptake(tx, key, party, uptakeNoted, says)
+}
+
+// Try lets a waiting key sign for one service ahead of the others, or no longer.
+// Refresh makes it so on every node.
+func (f *Front) Try(tx *store.Tx, kind, party string, back bool) error {
+	k, ok, err := Rolling(tx, kind)
+	if err != nil || !ok || k.State != KeyNext {
+		return errors.Join(err, ErrKey)
+	}
+	if back { // sessions that begin from now on are told by the other key
+		_, err := tx.Exec("DELETE FROM saml_uptake WHERE key = $1 AND party = $2 AND kind IN ($3, $4)", k.ID, party, uptakeTrial, uptakeSigned)
+		return err
+	}
+	return noteUptake(tx, k.ID, party, uptakeTrial, "")
+}

@@ -50,7 +50,13 @@ func (f *Front) SignOut(ctx context.Context, v session.Visit) error {
 	if err != nil {
 		event, facts["error"] = "saml.logout.failed", shorten(err.Error())
 	}
+	key := f.signing(s)
 	recorded := f.DB.Write(ctx, func(tx *store.Tx) error {
+		if event == "saml.logout.told" {
+			if err := noteUptake(tx, key, v.Party, uptakeUsed, saysConfirmed); err != nil {
+				return err
+			}
+		}
 		return f.Audit.Append(tx, audit.Event{
 			Type: event, Account: v.Account, Actor: "service:" + v.Party, Session: v.Session, Party: v.Party, Facts: facts,
 		})
@@ -64,7 +70,7 @@ func (f *Front) SignOut(ctx context.Context, v session.Visit) error {
 // tell sends a LogoutRequest by SOAP (SAML Bindings 2.0, 3.2). again tells whether
 // trying later may help.
 func (f *Front) tell(ctx context.Context, s *service, address string, t stop) (code int, again bool, err error) {
-	key, err := f.signer(s.Key)
+	key, _, err := f.signerFor(s)
 	if err != nil {
 		return 0, true, err
 	}

@@ -143,7 +143,11 @@ func (f *Front) endOne(tx *store.Tx, r *http.Request, q *leaving, id string) (le
 	}
 	visits, err := f.Sessions.Visits(tx, id)
 	meant := func(v session.Visit) bool { return q.meant(v, []string{id}) } // it was found by the name
-	if err != nil || !slices.ContainsFunc(visits, meant) {
+	i := slices.IndexFunc(visits, meant)
+	if err != nil || i < 0 {
+		return 0, false, err
+	}
+	if err := q.took(tx, visits[i]); err != nil {
 		return 0, false, err
 	}
 	waiting, err := f.waiting(tx, visits, q.Party)

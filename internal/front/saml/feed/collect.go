@@ -44,6 +44,8 @@ type collector struct {
 	seen                map[string]hash // service providers, by entityID
 	all                 map[string]bool // every entity
 	only                string          // the entityID when the root is an entity
+	self                string          // our own entityID
+	mine                []byte          // what the document says of us
 
 	inside  int // depth of the open entity; 0 outside
 	id      string
@@ -168,6 +170,9 @@ func (c *collector) End(_, _ string, depth int) error {
 		return nil
 	}
 	c.inside = 0
+	if c.id == c.self && c.self != "" {
+		c.mine = append(bytes.Clone(c.part.Bytes()), c.tail...)
+	}
 	if !c.service {
 		return nil // identity providers sign nobody in here
 	}

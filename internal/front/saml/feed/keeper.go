@@ -32,6 +32,9 @@ type Config struct {
 	// Attribute gives the directory's name of an attribute from its name in SAML;
 	// empty when it is not known.
 	Attribute func(name string) string
+	// Self gives our own entityID, to see which of our keys a federation publishes; may
+	// be nil.
+	Self func() string
 	// Client fetches; redirects and limits are set here.
 	Client *http.Client
 	// Open opens a document on this machine.

@@ -165,12 +165,16 @@ func (k *Keeper) load(ctx context.Context, s State, source Source, f *fetched, o
 	if err := s.Loaded.before(l); err != nil && !o.Older {
 		return Report{}, err
 	}
+	l.Own = c.own(s.Loaded, l)
 	r := Report{Feed: s.ID, Generation: l.Generation, ValidUntil: l.ValidUntil, Entities: l.Entities, Services: l.Services, Bytes: l.Bytes}
 	return k.enforce(ctx, s, l, compare(index, c.seen), r)
 }
 
 func (k *Keeper) collector(s State, index map[string]row) *collector {
 	c := &collector{now: k.DB.Now(), max: s.maxValidity(), known: map[string]hash{}, seen: map[string]hash{}, all: map[string]bool{}, root: "EntitiesDescriptor"}
+	if k.Self != nil {
+		c.self = k.Self()
+	}
 	for id, r := range index {
 		if !r.gone { // what only a vanished row leads to may be swept away meanwhile
 			c.known[id] = r.hash

@@ -60,6 +60,8 @@ type Loaded struct {
 	Services   int           `json:"services,omitempty"` // among them, service providers
 	ETag       string        `json:"etag,omitempty"`
 	Modified   string        `json:"modified,omitempty"`
+	// Own are the certificates under which the feed publishes us, by their SHA-256.
+	Own map[string]Own `json:"own,omitempty"`
 }
 
 // State is a feed with how it is doing.

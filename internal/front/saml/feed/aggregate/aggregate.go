@@ -143,7 +143,7 @@ func entityAttributes(w *xmldoc.Writer, p Provider) {
 func keys(w *xmldoc.Writer, p Provider) {
 	for i, c := range p.Certificates {
 		use := []string{"signing", "encryption"}[i%2]
-		if len(p.Certificates) == 1 {
+		if len(p.Certificates) == 1 || p.Identity {
 			use = ""
 		}
 		w.Start("md:KeyDescriptor", "use", use).Start("ds:KeyInfo").Start("ds:X509Data").Leaf("ds:X509Certificate", c).End().End().End()
