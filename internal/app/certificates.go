@@ -63,6 +63,7 @@ func (h *House) issuers(ctx context.Context) error {
 	}
 	c.OnIssue = func(tx *store.Tx, cert ca.Certificate) error { return eachHook(h.OnIssue, tx, cert) }
 	c.OnRevoke = func(tx *store.Tx, cert ca.Certificate) error { return eachHook(h.OnRevoke, tx, cert) }
+	c.OnOrphan = func(tx *store.Tx, cert ca.Certificate) error { return h.Status.Changed(tx, cert) }
 	c.Note = func(tx *store.Tx, event, actor string, cert ca.Certificate, facts map[string]string) error {
 		return h.Audit.Append(tx, audit.Event{Type: event, Account: cert.Account, Actor: actor, Facts: maps.Clone(facts)})
 	}

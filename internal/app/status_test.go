@@ -2,6 +2,9 @@ package app
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
 	"io"
@@ -9,11 +12,15 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ocsp"
+
+	"seimon/internal/ca"
+	"seimon/internal/store"
 )
 
 // fetch waits until an address of the status listener gives something.
@@ -110,9 +117,54 @@ func TestListsAndAnswersOfAnInstallation(t *testing.T) {
 	if listed() != 1 || status() != ocsp.Revoked {
 		t.Errorf("after ten seconds nobody knows that it is revoked: %s", g.log)
 	}
+	mendedIsListed(t, s, func() []byte {
+		return fetch(t, here(strings.Replace(strings.TrimSuffix(cert.IssuingCertificateURL[0], ".cer")+"/full.crl", "/ca/", "/crl/", 1)))
+	})
 	if code := g.end(); code != exitDone {
 		t.Errorf("serve ended with %d: %s", code, g.log)
 	}
+}
+
+// mendedIsListed lets a program end between intent and signature, and looks whether the
+// serial is published as soon as the orphan is mended.
+func mendedIsListed(t *testing.T, s *site, full func() []byte) {
+	t.Helper()
+	c, err := LoadConfig(s.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := Open(t.Context(), c, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := h.CA.Prepare(t.Context(), ca.Order{Profile: ca.PersonDevice, Key: key.Public(), Label: "phone", Holder: ca.Holder{Account: "acc_x", Person: "per_x", Name: "Kokuritsu Jiro"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = h.DB.Write(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec("UPDATE ca_certificate SET created_at = created_at - $1 WHERE id = $2", int64(2*time.Hour/time.Millisecond), p.ID())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.must("ca", "orphans", "--mend")
+	var last *x509.RevocationList
+	for range 500 {
+		if last, err = x509.ParseRevocationList(full()); err != nil {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(last.RevokedCertificateEntries, func(e x509.RevocationListEntry) bool { return ca.SerialText(e.SerialNumber) == p.Certificate().Serial }) {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Errorf("after ten seconds the orphan is not listed: %+v", last.RevokedCertificateEntries)
 }
 
 func TestAStatusListenerThatIsNoAddressIsAnError(t *testing.T) {

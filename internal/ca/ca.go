@@ -54,6 +54,9 @@ type Config struct {
 	Zone *time.Location
 	// OnIssue and OnRevoke run in the transaction that issues, revokes or restores.
 	OnIssue, OnRevoke Hook
+	// OnOrphan runs in the transaction that revokes the serial of an orphan: nobody holds
+	// that certificate, but lists and answers must know it.
+	OnOrphan Hook
 	// Note writes the audit event; may be nil.
 	Note Note
 	Log  *slog.Logger

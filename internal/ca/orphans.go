@@ -44,6 +44,9 @@ func (a *Authority) MendOrphans(ctx context.Context, age time.Duration, actor st
 					continue
 				}
 				c.State, c.Revoked, c.Reason = Revoked, tx.Now, CessationOfOperation
+				if err := hooked(a.cfg.OnOrphan, tx, c); err != nil {
+					return err
+				}
 				if err := a.note(tx, "certificate.orphaned", actor, c, facts(c)); err != nil {
 					return err
 				}

@@ -17,6 +17,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -54,7 +55,7 @@ func open(t testing.TB) *house {
 	}
 	hook := func(tx *store.Tx, c ca.Certificate) error { return h.status.Changed(tx, c) }
 	h.ca, err = ca.Open(t.Context(), db, ca.Config{
-		Seal: h.ring, MAC: h.ring.MAC, Base: base, Realm: "example.ac.jp", Shards: 4, OnIssue: hook, OnRevoke: hook,
+		Seal: h.ring, MAC: h.ring.MAC, Base: base, Realm: "example.ac.jp", Shards: 4, OnIssue: hook, OnRevoke: hook, OnOrphan: hook,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -298,6 +299,34 @@ func TestAHoldGoesOnTheListsAndOffAgain(t *testing.T) {
 	}
 	if r := h.ask(c, nil); r.Status != ocsp.Good {
 		t.Errorf("%+v", r)
+	}
+}
+
+// A serial whose signature somebody may hold is on the next list, not on the next but
+// some.
+func TestAMendedOrphanIsListedAtOnce(t *testing.T) {
+	h := open(t)
+	p, err := h.ca.Prepare(t.Context(), ca.Order{Profile: ca.PersonDevice, Key: testKey(t).Public(), Label: "laptop", Holder: ca.Holder{
+		Account: "acc_1", Person: "per_1", Name: "Kokuritsu Taro",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.clock.Add(2 * time.Hour)
+	h.publish()
+	if c := p.Certificate(); len(h.list("/crl/"+c.Issuer+"/full.crl").RevokedCertificateEntries) != 0 {
+		t.Error("an intent is on the list")
+	}
+	mended, err := h.ca.MendOrphans(t.Context(), ca.OrphanAge, "test")
+	if err != nil || len(mended) != 1 {
+		t.Fatal(mended, err)
+	}
+	h.publish()
+	for _, shard := range []string{"full", strconv.Itoa(mended[0].Shard)} {
+		l := h.list("/crl/" + mended[0].Issuer + "/" + shard + ".crl")
+		if len(l.RevokedCertificateEntries) != 1 || ca.SerialText(l.RevokedCertificateEntries[0].SerialNumber) != mended[0].Serial {
+			t.Errorf("list %s: %+v", shard, l.RevokedCertificateEntries)
+		}
 	}
 }
 
