@@ -56,6 +56,7 @@ func openCards(h *House) error {
 	if h.Config.CertHost.Listen != "" {
 		lobby.AddPlace(cards.Home, "cards")
 	}
+	h.OnIssue = append(h.OnIssue, h.Cards.Restored) // the end of a hold comes this way
 	h.OnRevoke = append(h.OnRevoke, h.Cards.Revoked)
 	_, err := cards.New(cards.Rooms{DB: h.DB, Site: h.Site, Cards: h.Cards, CA: h.CA, Lobby: lobby})
 	return err

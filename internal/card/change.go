@@ -98,6 +98,27 @@ func (b *Book) Revoked(tx *store.Tx, cert ca.Certificate) error {
 	if cert.Reason == ca.KeyCompromise {
 		to = Lost
 	}
-	_, err = b.move(tx, c, to, "its certificate was revoked: "+string(cert.Reason), "certificates")
+	_, err = b.move(tx, c, to, "its certificate was revoked: "+string(cert.Reason), byCertificate)
 	return err
 }
+
+// Restored follows a certificate whose hold has ended: a card that was suspended only
+// because of it works again. One that the desk suspended waits for the desk.
+func (b *Book) Restored(tx *store.Tx, cert ca.Certificate) error {
+	c, err := b.ByCertificate(tx, cert.ID)
+	if errors.Is(err, ErrNone) || err == nil && (c.State != Suspended || c.By != byCertificate) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	to := Active
+	if c.Used.IsZero() {
+		to = Handed
+	}
+	_, err = b.move(tx, c, to, "the hold on its certificate has ended", byCertificate)
+	return err
+}
+
+// byCertificate stands in a card's history for what followed its certificate.
+const byCertificate = "certificates"

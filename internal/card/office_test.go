@@ -56,7 +56,7 @@ func open(t *testing.T) *counter {
 	h.words, err = lang.New(time.UTC, card.Words())
 	h.must(err)
 	book := card.NewBook()
-	authority, err := ca.Open(t.Context(), h.db, ca.Config{Seal: h.ring, MAC: h.ring.MAC, Base: "http://pki.example.ac.jp", OnRevoke: book.Revoked})
+	authority, err := ca.Open(t.Context(), h.db, ca.Config{Seal: h.ring, MAC: h.ring.MAC, Base: "http://pki.example.ac.jp", OnIssue: book.Restored, OnRevoke: book.Revoked})
 	h.must(err)
 	_, err = authority.Found(t.Context(), ca.Plan{Organization: "Example University", Country: "JP"})
 	h.must(err)
@@ -673,6 +673,29 @@ func TestACardThatPretendsLearnsNothing(t *testing.T) {
 	}
 	if h.ok("status"); h.find("0001").Tries != 10 {
 		t.Error("tries")
+	}
+}
+
+// TestACardComesBackWithItsCertificate: what was suspended with the account works again
+// with it; what the desk suspended waits for the desk.
+func TestACardComesBackWithItsCertificate(t *testing.T) {
+	for desk, want := range map[bool]card.State{false: card.Handed, true: card.Suspended} {
+		h := open(t)
+		h.ready("s2600001", "0001")
+		c := h.find("0001")
+		if desk {
+			h.run("suspend", "0001", "--why", "left at home")
+		}
+		h.must(h.db.Write(t.Context(), func(tx *store.Tx) error {
+			if _, err := h.CA.Revoke(tx, c.Certificate, ca.Hold, "system"); err != nil {
+				return err
+			}
+			_, err := h.CA.Restore(tx, c.Certificate, "system")
+			return err
+		}))
+		if got := h.find("0001"); got.State != want {
+			t.Errorf("suspended by the desk %v: %s, %q", desk, got.State, got.Why)
+		}
 	}
 }
 

@@ -220,7 +220,7 @@ func certificateScenarios() []scenario {
 			v.Certificate(v.account)
 			v.revoke(c, ca.Hold)
 			v.certified(c.Parsed())
-		}, []string{"一時停止されました"}, []string{"for a while only"}},
+		}, []string{"2026年4月6日(月)から一時停止中です"}, []string{"is on hold since Mon, 6 April 2026"}},
 		{"C5", "C5", func(v *tour) {
 			old := v.Certificate(v.account)
 			v.Clock.Add(10 * 24 * time.Hour)

@@ -4,9 +4,7 @@ import (
 	"context"
 	"time"
 
-	"seimon/internal/authn"
 	"seimon/internal/ca"
-	"seimon/internal/directory"
 	"seimon/internal/store"
 )
 
@@ -69,75 +67,6 @@ func (d *Desk) remind(tx *store.Tx, c ca.Certificate) error {
 			if err := d.tell(tx, c, "certificates.mail.ending", map[string]string{"days": wholeDays(c.NotAfter.Sub(tx.Now))}); err != nil {
 				return err
 			}
-		}
-	}
-	return nil
-}
-
-// Leave revokes the certificates of accounts that have ended or are suspended. A job
-// calls it.
-func (d *Desk) Leave(ctx context.Context) error {
-	var after authn.AccountID
-	for {
-		var accounts []authn.AccountID
-		var over []directory.Account
-		err := d.DB.Read(ctx, func(tx *store.Tx) (err error) {
-			over = nil
-			if accounts, err = d.CA.Holders(tx, after, batch); err != nil {
-				return err
-			}
-			for _, id := range accounts {
-				a, _, err := d.People.ByID(tx, id)
-				if err != nil {
-					if err == directory.ErrNone { //nolint:errorlint // the room's own sentinel, unwrapped
-						continue
-					}
-					return err
-				}
-				if code, _ := a.Standing(tx.Now); isGone(code) {
-					over = append(over, a)
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		for _, a := range over {
-			if err := d.DB.Write(ctx, func(tx *store.Tx) error { return d.leave(tx, a.ID) }); err != nil {
-				return err
-			}
-		}
-		if len(accounts) < batch {
-			return nil
-		}
-		after = accounts[len(accounts)-1]
-	}
-}
-
-func isGone(code authn.Code) bool { _, yes := gone(code); return yes }
-
-// leave revokes what an account still has, if it is still over.
-func (d *Desk) leave(tx *store.Tx, id authn.AccountID) error {
-	a, _, err := d.People.ByID(tx, id)
-	if err != nil {
-		return err
-	}
-	code, _ := a.Standing(tx.Now)
-	reason, yes := gone(code)
-	if !yes {
-		return nil
-	}
-	all, err := d.CA.Of(tx, id)
-	if err != nil {
-		return err
-	}
-	for _, c := range all {
-		if c.State != ca.Active || !tx.Now.Before(c.NotAfter) {
-			continue
-		}
-		if _, err := d.CA.Revoke(tx, c.ID, reason, "system"); err != nil {
-			return err
 		}
 	}
 	return nil

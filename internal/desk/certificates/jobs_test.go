@@ -107,39 +107,6 @@ func TestTwoNodesRemindOnce(t *testing.T) {
 	}
 }
 
-func TestLeavingRevokes(t *testing.T) {
-	h := open(t)
-	for user, want := range map[string]ca.Reason{"s1000001": ca.AffiliationChanged, "s1000002": ca.PrivilegeWithdrawn, "s1000003": ""} {
-		a := h.Person(user)
-		c := h.certificate(h.signIn(user, logintest.Campus, home+"/new"), "laptop")
-		h.Write(func(tx *store.Tx) error {
-			switch want {
-			case ca.AffiliationChanged:
-				a.ValidUntil = tx.Now.Add(-time.Minute)
-				_, p, err := h.People.ByID(tx, a.ID)
-				if err != nil {
-					return err
-				}
-				return h.People.Update(tx, a, p)
-			case ca.PrivilegeWithdrawn:
-				return h.People.SetState(tx, a.ID, directory.Suspended, "test", "test")
-			}
-			return nil
-		})
-		for range 2 {
-			h.must(h.desk.Leave(t.Context()))
-		}
-		got := h.get(c.ID)
-		if want == "" && got.State != ca.Active || want != "" && (got.State != ca.Revoked || got.Reason != want) {
-			t.Errorf("%s: %s %s", user, got.State, got.Reason)
-		}
-		events, mails := h.events(a.ID, "certificate.revoked"), h.mails(user+"@example.ac.jp", "証明書を失効させました")
-		if n := map[bool]int{true: 1}[want != ""]; len(events) != n || len(mails) != n || n == 1 && events[0].Actor != "system" {
-			t.Errorf("%s: %+v %+v", user, events, mails)
-		}
-	}
-}
-
 func TestAFullMailboxNeverStopsAnIssue(t *testing.T) {
 	h := open(t)
 	a := h.Person("s1234567")

@@ -20,7 +20,7 @@ import (
 // item is one certificate as its owner sees it.
 type item struct {
 	ca.Certificate
-	Stand     string // active, soon, early, expired, replaced, revoked: words certificates.stand.STAND
+	Stand     string // active, soon, early, expired, replaced, held, revoked: words certificates.stand.STAND
 	Left      int    // percent of its life that is left
 	Days      int    // whole days until its end
 	Used      time.Time
@@ -40,7 +40,7 @@ func (i item) Tone() string {
 	switch i.Stand {
 	case "active":
 		return "good"
-	case "soon", "early":
+	case "soon", "early", "held":
 		return "warn"
 	case "revoked", "expired":
 		return "error"
@@ -55,6 +55,8 @@ func judge(c ca.Certificate, now time.Time) item {
 	life := max(c.NotAfter.Sub(c.NotBefore), 365*day)
 	i.Left = int(max(0, min(100, 100*c.NotAfter.Sub(now)/life)))
 	switch {
+	case c.State == ca.Revoked && c.Reason == ca.Hold && now.Before(c.NotAfter):
+		i.Stand = "held"
 	case c.State == ca.Revoked:
 		i.Stand = "revoked"
 	case !now.Before(c.NotAfter):
@@ -138,7 +140,7 @@ func (page *listPage) sort(all []item) {
 			continue
 		}
 		page.Current = append(page.Current, i)
-		if i.Card == "" && i.Stand != "expired" {
+		if i.Card == "" && i.Stand != "expired" && i.Stand != "held" {
 			page.Count++
 		}
 	}

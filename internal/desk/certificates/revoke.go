@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 
-	"seimon/internal/authn"
 	"seimon/internal/ca"
 	"seimon/internal/desk"
 	"seimon/internal/diagnosis"
@@ -27,11 +26,8 @@ func whys() []choice {
 	}
 }
 
-// left is the reason when the account ends, and cut while it is suspended.
-const (
-	left = ca.AffiliationChanged
-	cut  = ca.PrivilegeWithdrawn
-)
+// left is the reason when the account ends.
+const left = ca.AffiliationChanged
 
 // revokePage asks before a certificate is revoked and says what that means.
 type revokePage struct {
@@ -60,7 +56,7 @@ func (d *Desk) askWhy(v desk.Visit, top view, status int) error {
 	if err != nil {
 		return err
 	}
-	if page.Item.State == ca.Revoked {
+	if page.Item.Stand == "revoked" {
 		return v.To(home + "/" + page.Item.ID)
 	}
 	return d.Lobby.Show(v, web.View{Template: "certificates.revoke", Title: "certificates.revoke.title", Data: page, Status: status})
@@ -95,8 +91,11 @@ func (d *Desk) revoke(v desk.Visit) error {
 // Issued tells the owner of a certificate that there is a new one. It belongs into
 // the transaction that issues. Cards are handed over by the card office.
 func (d *Desk) Issued(tx *store.Tx, c ca.Certificate) error {
-	if c.Card != "" || c.Account == "" || !c.Issued.Equal(tx.Now) { // the end of a hold comes this way too
+	if c.Card != "" || c.Account == "" {
 		return nil
+	}
+	if !c.Issued.Equal(tx.Now) { // the end of a hold comes this way too
+		return d.tell(tx, c, "certificates.mail.restored", nil)
 	}
 	// From here on the certificate itself counts toward the limit.
 	if _, err := tx.Exec("DELETE FROM certificates_work WHERE id = $1", workOf(c.KeyHash)); err != nil {
@@ -117,6 +116,9 @@ func (d *Desk) Revoked(tx *store.Tx, c ca.Certificate) error {
 	}
 	if err := d.watch(tx, c); err != nil {
 		return err
+	}
+	if c.Reason == ca.Hold {
+		return d.tell(tx, c, "certificates.mail.held", nil)
 	}
 	return d.tell(tx, c, "certificates.mail.revoked", map[string]string{"reason": string(c.Reason)})
 }
@@ -142,16 +144,4 @@ func (d *Desk) tell(tx *store.Tx, c ca.Certificate, template string, facts map[s
 		all[name] = value
 	}
 	return d.teller.Tell(tx, desk.Notice{Account: account, Person: person, Template: template, Facts: all, Support: diagnosis.NewCode()})
-}
-
-// gone tells whether an account has ended or is suspended, and with which reason its
-// certificates are revoked.
-func gone(code authn.Code) (ca.Reason, bool) {
-	switch code {
-	case "P7.expired":
-		return left, true
-	case "P7.suspended":
-		return cut, true
-	}
-	return "", false
 }

@@ -86,7 +86,7 @@ func Register(tx *store.Tx, bindings *factor.Bindings, c ca.Certificate) error {
 	if err := replace(tx, bindings, c); err != nil {
 		return err
 	}
-	r := record{Cert: c.ID, Keeps: keeps(trust.Verdict{Certificate: c}), Name: c.Name, Tail: c.Tail(), NotBefore: c.NotBefore.Unix(), NotAfter: c.NotAfter.Unix()}
+	r := record{Cert: c.ID, Keeps: keeps(trust.Verdict{Certificate: c}), Name: c.Name, Tail: c.Tail(), NotBefore: c.NotBefore.Unix(), NotAfter: c.NotAfter.Unix(), Replaced: c.ReplacedBy != ""}
 	_, err := bindings.Add(tx, factor.Binding{
 		Account: c.Account, Kind: Kind, Identifier: identifier(c.DER), Label: labelled(c.Name, c.Label), State: factor.Active, Payload: r.bytes(),
 	})
