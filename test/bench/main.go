@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&b.sessions, "sessions", 100_000, "sessions whose memory is measured")
 	flags.StringVar(&b.profile, "profile", "", "address where the program shows profiles, such as 127.0.0.1:6060")
 	flags.IntVar(&b.parallel, "parallel", 0, "hashes that the program may compute at a time; its own default otherwise")
-	only := flags.String("only", "", "comma-separated: signin,busy,flow,cas,saml,memory,start; all otherwise")
+	only := flags.String("only", "", "comma-separated: signin,cert,busy,flow,cas,saml,memory,start; all otherwise")
 	out := flags.String("out", "", "file for the table; standard output otherwise")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -88,7 +88,7 @@ func (b *bench) measure(ctx context.Context, only []string) error {
 	for _, m := range []struct {
 		name string
 		run  func(context.Context) error
-	}{{"signin", b.signIns}, {"flow", b.flows}, {"cas", b.tickets}, {"saml", b.responses}, {"busy", b.busy}, {"memory", b.memory}, {"start", b.starts}} {
+	}{{"signin", b.signIns}, {"cert", b.certificates}, {"flow", b.flows}, {"cas", b.tickets}, {"saml", b.responses}, {"busy", b.busy}, {"memory", b.memory}, {"start", b.starts}} {
 		if len(only) > 0 && !slices.Contains(only, m.name) {
 			continue
 		}
@@ -101,13 +101,16 @@ func (b *bench) measure(ctx context.Context, only []string) error {
 
 // campus prepares a campus in a folder of its own.
 func (b *bench) campus(ctx context.Context, people int) (*campus.Campus, error) {
+	return b.prepared(ctx, campus.Plan{People: people})
+}
+
+func (b *bench) prepared(ctx context.Context, plan campus.Plan) (*campus.Campus, error) {
 	dir, err := os.MkdirTemp(b.dir, "campus-")
 	if err != nil {
 		return nil, err
 	}
-	return campus.Prepare(ctx, dir, campus.Plan{
-		People: people, Postgres: b.postgres, Parallel: b.parallel, Metrics: b.profile, Profile: b.profile != "",
-	})
+	plan.Postgres, plan.Parallel, plan.Metrics, plan.Profile = b.postgres, b.parallel, b.profile, b.profile != ""
+	return campus.Prepare(ctx, dir, plan)
 }
 
 // started prepares a campus and starts the program on it.

@@ -14,8 +14,8 @@ import (
 )
 
 // certify makes a certificate authority that lives as long as this call, and with
-// it the certificate of the gate.
-func certify(dir string) (*x509.CertPool, error) {
+// it the certificate of the gate; further names are those of its other hosts.
+func certify(dir string, further ...string) (*x509.CertPool, error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func certify(dir string) (*x509.CertPool, error) {
 		return nil, err
 	}
 	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: Host}, DNSNames: append([]string{Host}, further...),
 		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}

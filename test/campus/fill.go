@@ -104,7 +104,11 @@ func (c *Campus) fill(ctx context.Context, h *app.House) error {
 		if err := errors.Join(err, c.federate(tx, h, Library, "rsa"), c.federate(tx, h, Archive, "ec")); err != nil {
 			return err
 		}
-		_, err = h.Policy.Apply(tx, "test", "policy.toml", []byte(policy), func(string) bool { return true })
+		rules := policy
+		if c.Certificates {
+			rules += "\n[clientcert]\nfirst = true\n"
+		}
+		_, err = h.Policy.Apply(tx, "test", "policy.toml", []byte(rules), func(string) bool { return true })
 		return err
 	})
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 // Password is everybody's password.
 const Password = "kawa-no-nagare-42-shizuka"
 
-// host is the name that the certificate is for; it is never resolved.
-const host = "sso.seimon.test"
+// Host is the name that the certificate is for; it is never resolved.
+const Host = "sso.seimon.test"
 
 // Plan says what kind of campus is wanted.
 type Plan struct {
@@ -36,6 +36,9 @@ type Plan struct {
 	// Mail gives everybody a verified mail address, so that notices are sent to MailPort.
 	Mail     bool
 	MailPort int
+	// Certificates opens hosts that ask for a client certificate, which may then come
+	// before the user name.
+	Certificates bool
 	// Metrics is the address of the measurements' listener; empty means none.
 	Metrics string
 	// Profile turns the profiler on there.
@@ -49,6 +52,8 @@ type Campus struct {
 	Config string // the configuration's file
 	Gate   walk.Gate
 	Listen string
+	// CertListen is where the hosts that ask for certificates listen.
+	CertListen string
 }
 
 // Prepare makes a campus in dir: configuration, certificate, keys, services, rules
@@ -60,8 +65,15 @@ func Prepare(ctx context.Context, dir string, plan Plan) (*Campus, error) {
 	}
 	_, port, _ := net.SplitHostPort(listen)
 	c := &Campus{Plan: plan, Dir: dir, Config: filepath.Join(dir, "seimon.toml"), Listen: listen}
-	c.Gate = walk.Gate{Origin: "https://" + host + ":" + port, Dial: listen}
-	if c.Gate.Roots, err = certify(dir); err != nil {
+	c.Gate = walk.Gate{Origin: "https://" + Host + ":" + port, Dial: listen}
+	var further []string
+	if plan.Certificates {
+		if c.CertListen, err = freeAddress(); err != nil {
+			return nil, err
+		}
+		further = []string{"*.cert." + Host}
+	}
+	if c.Gate.Roots, err = certify(dir, further...); err != nil {
 		return nil, err
 	}
 	if err := c.configure(ctx); err != nil {
@@ -104,6 +116,10 @@ func (c *Campus) configure(ctx context.Context) error {
 	fmt.Fprintf(&b, "[mail]\nfrom = \"gate@example.ac.jp\"\nhost = \"127.0.0.1\"\nsecurity = \"plain\"\nport = %d\n\n", max(c.MailPort, 1))
 	fmt.Fprintf(&b, "[university]\nname = { ja = \"正門大学\", en = \"Seimon University\" }\n"+
 		"help = { ja = \"情報センターに聞いてください。\", en = \"Ask the computing centre.\" }\n\n")
+	if c.Certificates {
+		b.WriteString("[certificates]\nbase = \"http://pki.seimon.test\"\n\n")
+		fmt.Fprintf(&b, "[certificate_host]\nlisten = %q\nname = \"*.cert.%s\"\n\n", c.CertListen, Host)
+	}
 	b.WriteString("[password]\n")
 	if c.MemoryKiB > 0 {
 		fmt.Fprintf(&b, "memory_kib = %d\ntime = %d\n", c.MemoryKiB, max(1, c.Time))

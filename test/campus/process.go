@@ -143,5 +143,5 @@ func (p *Process) CPU() (time.Duration, error) {
 
 // TLS is the client's side of the connection to the gate.
 func (c *Campus) TLS() *tls.Config {
-	return &tls.Config{RootCAs: c.Gate.Roots, ServerName: host, MinVersion: tls.VersionTLS13}
+	return &tls.Config{RootCAs: c.Gate.Roots, ServerName: Host, MinVersion: tls.VersionTLS13}
 }
