@@ -46,6 +46,8 @@ type Outcome struct {
 	Party      rp.Party
 	Fault      *authn.Fault
 	Subject    authn.Subject
+	Account    directory.Account // of the subject, as it stands in this transaction
+	Person     directory.Person
 	Session    session.Session
 	Visit      session.Visit
 	Evidence   []authn.Evidence

@@ -53,7 +53,7 @@ func (h *Hall) finish(tx *store.Tx, t *transaction.Transaction, s *sight) (*endi
 	if err := h.openSession(tx, t, s, end); err != nil {
 		return nil, err
 	}
-	o.Session = s.session
+	o.Session, o.Account, o.Person = s.session, s.account, s.person
 	o.Evidence = s.kase.Evidence
 	o.Assurance = authn.Assess(o.Evidence)
 	o.Attributes = s.released.Values
@@ -77,9 +77,9 @@ func (h *Hall) openSession(tx *store.Tx, t *transaction.Transaction, s *sight, e
 	}
 	switch {
 	case s.mine(t) && len(t.Evidence) == 0:
-		err = h.Sessions.Touch(tx, s.session.ID, s.visit.client.Addr.String())
+		err = h.Sessions.Renew(tx, s.session, s.visit.client.Addr.String())
 	case s.mine(t):
-		if err := h.Sessions.Touch(tx, s.session.ID, s.visit.client.Addr.String()); err != nil {
+		if err := h.Sessions.Renew(tx, s.session, s.visit.client.Addr.String()); err != nil {
 			return err
 		}
 		s.session, end.sessionToken, err = h.Sessions.Rise(tx, s.session.ID, t.Evidence)

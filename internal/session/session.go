@@ -198,12 +198,17 @@ func (k *Keeper) Touch(tx *store.Tx, sid, address string) error {
 	if err != nil {
 		return err
 	}
+	return k.Renew(tx, s, address)
+}
+
+// Renew is Touch for a live session that was read in the same transaction.
+func (k *Keeper) Renew(tx *store.Tx, s Session, address string) error {
 	address = cmp.Or(address, s.Address)
 	if tx.Now.Sub(s.Used) < touchEvery && address == s.Address {
 		return nil
 	}
 	now := store.Millis(tx.Now)
-	_, err = tx.Exec("UPDATE session_session SET used_at = $1, expires_at = $2, address = $3 WHERE id = $4",
-		now, k.expires(store.Millis(s.Created), now), address, sid)
+	_, err := tx.Exec("UPDATE session_session SET used_at = $1, expires_at = $2, address = $3 WHERE id = $4",
+		now, k.expires(store.Millis(s.Created), now), address, s.ID)
 	return err
 }

@@ -36,18 +36,18 @@ func scanVisit(scan func(...any) error) (Visit, error) {
 
 // Visit notes that v.Session entered v.Party through v.Front: one row for each
 // session and party, whose id stays when it is renewed. A session that has ended
-// takes no visits (ErrNone), so that none escapes its sign-out.
+// takes no visits (ErrNone), so that none escapes its sign-out. Without a Detail the
+// former one stays.
 func (k *Keeper) Visit(tx *store.Tx, v Visit) (Visit, error) {
-	s, err := k.Get(tx, v.Session)
-	if err != nil {
-		return Visit{}, err
-	}
 	if v.Detail == nil {
 		v.Detail = []byte{}
 	}
-	return scanVisit(tx.QueryRow("INSERT INTO session_visit ("+visitColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"+
-		" ON CONFLICT (session, party) DO UPDATE SET front = excluded.front, detail = excluded.detail, at = excluded.at RETURNING "+visitColumns,
-		authn.NewID("visit"), s.ID, string(s.Subject.Account), v.Party, v.Front, v.Detail, store.Millis(tx.Now), store.Millis(tx.Now)).Scan)
+	now := store.Millis(tx.Now)
+	return scanVisit(tx.QueryRow("INSERT INTO session_visit ("+visitColumns+")"+
+		" SELECT $1, id, account, $3, $4, $5, $6, $6 FROM session_session WHERE id = $2 AND expires_at > $6 AND created_at > $7 AND used_at > $8"+
+		" ON CONFLICT (session, party) DO UPDATE SET front = excluded.front, at = excluded.at,"+
+		" detail = CASE WHEN LENGTH(excluded.detail) = 0 THEN session_visit.detail ELSE excluded.detail END RETURNING "+visitColumns,
+		authn.NewID("visit"), v.Session, v.Party, v.Front, v.Detail, now, now-k.cfg.Absolute.Milliseconds(), now-k.cfg.Idle.Milliseconds()).Scan)
 }
 
 // Visits lists the visits of a session, the newest first.

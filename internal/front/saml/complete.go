@@ -1,6 +1,7 @@
 package saml
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -101,11 +102,8 @@ func (f *Front) about(tx *store.Tx, s *service, q *request, o login.Outcome) (*a
 	if a.Class == "" {
 		return nil, refuse(statusResponder, statusNoContext, "none of the requested authentication contexts was reached"), nil
 	}
-	account, human, err := f.People.ByID(tx, o.Subject.Account)
-	if err != nil {
-		return nil, nil, err
-	}
-	who := person{account.ID, f.People.Attributes(account, human)}
+	who := person{o.Account.ID, f.People.Attributes(o.Account, o.Person)}
+	var err error
 	a.Name, err = f.name(tx, s, s.format(q), who)
 	if errors.Is(err, errNoName) {
 		return nil, refuse(statusResponder, statusNamePolicy, "the person has no name of this form"), nil
@@ -118,7 +116,7 @@ func (f *Front) about(tx *store.Tx, s *service, q *request, o login.Outcome) (*a
 			return nil, refuse(statusRequester, statusNamePolicy, "there is no certificate to encrypt the name for"), nil
 		}
 	}
-	if q.Subject != "" && !mine(q.Subject, a.Name, who, account) {
+	if q.Subject != "" && !mine(q.Subject, a.Name, who, o.Account) {
 		return nil, refuse(statusResponder, statusPrincipal, "somebody else is signed in"), nil
 	}
 	if err := f.fill(tx, s, a, who, o); err != nil {
@@ -137,9 +135,11 @@ func (f *Front) remember(tx *store.Tx, a *answer, key string, o login.Outcome) e
 		return err
 	}
 	v := o.Visit
-	v.Detail = detail
-	if v, err = f.Sessions.Visit(tx, v); err != nil {
-		return err
+	if !bytes.Equal(v.Detail, detail) {
+		v.Detail = detail
+		if v, err = f.Sessions.Visit(tx, v); err != nil {
+			return err
+		}
 	}
 	return noteName(tx, v, a.Name)
 }

@@ -6,7 +6,6 @@ import (
 	"crypto"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -307,15 +306,9 @@ func answered(tx *store.Tx, q *request, session string) (bool, error) {
 	if q.ID == "" {
 		return true, nil
 	}
-	_, err := tx.Exec("INSERT INTO saml_answered (request, session, until) VALUES ($1, $2, $3) ON CONFLICT (request) DO NOTHING",
-		q.record(), session, store.Millis(tx.Now.Add(answeredLife)))
-	if err != nil {
-		return false, err
-	}
 	var first string
-	err = tx.QueryRow("SELECT session FROM saml_answered WHERE request = $1", q.record()).Scan(&first)
-	if errors.Is(err, store.ErrNoRows) {
-		return false, nil
-	}
+	err := tx.QueryRow("INSERT INTO saml_answered (request, session, until) VALUES ($1, $2, $3)"+
+		" ON CONFLICT (request) DO UPDATE SET session = saml_answered.session RETURNING session",
+		q.record(), session, store.Millis(tx.Now.Add(answeredLife))).Scan(&first)
 	return first == session, err
 }

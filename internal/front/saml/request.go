@@ -1,6 +1,7 @@
 package saml
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -194,23 +195,16 @@ func (q *request) ask(f *Front, sealed []byte) login.Ask {
 
 // service reads an enabled service of this front; a fault when there is none.
 func (f *Front) service(r *http.Request, id string) (*service, error) {
-	if f.Feeds != nil {
-		if err := f.Feeds.Ensure(r.Context(), id); err != nil {
-			f.Log.Warn("a service could not be asked for", "service", shorten(id), "error", err)
+	// What the university registered itself stands above every feed.
+	s, err := f.read(r, id, f.Parties.Registered)
+	if errors.Is(err, rp.ErrNone) {
+		if f.Feeds != nil {
+			if err := f.Feeds.Ensure(r.Context(), id); err != nil {
+				f.Log.Warn("a service could not be asked for", "service", shorten(id), "error", err)
+			}
 		}
+		s, err = f.read(r, id, f.Parties.Get)
 	}
-	var s *service
-	err := f.DB.Read(r.Context(), func(tx *store.Tx) error {
-		p, err := f.Parties.Get(tx, id)
-		if err != nil {
-			return err
-		}
-		if p.Protocol != Name || p.Disabled {
-			return rp.ErrNone
-		}
-		s, err = f.services.of(p)
-		return err
-	})
 	if err == rp.ErrNone { //nolint:errorlint // it comes as it is
 		return nil, fault(noService, id, "Issuer", id)
 	}
@@ -223,6 +217,22 @@ func (f *Front) service(r *http.Request, id string) (*service, error) {
 	}
 	web.Note(r, "client", id)
 	return s, nil
+}
+
+// read reads a service of this front as find knows it.
+func (f *Front) read(r *http.Request, id string, find func(*store.Tx, string) (rp.Party, error)) (s *service, err error) {
+	err = f.DB.Read(r.Context(), func(tx *store.Tx) error {
+		p, err := find(tx, id)
+		if err != nil {
+			return err
+		}
+		if p.Protocol != Name || p.Disabled {
+			return rp.ErrNone
+		}
+		s, err = f.services.of(p)
+		return err
+	})
+	return s, err
 }
 
 // fresh checks when a message was made (SAML Core 2.0, 1.3.3). A fault says by how

@@ -200,10 +200,12 @@ func (q *leaving) sessions(tx *store.Tx) ([]string, error) {
 const visitLife = 31 * 24 * time.Hour
 
 // noteName keeps the name by which a service knows a session, so that a request by
-// SOAP, which brings no cookie, finds it.
+// SOAP, which brings no cookie, finds it. A name that was noted within a day stays.
 func noteName(tx *store.Tx, v session.Visit, name nameID) error {
+	until := tx.Now.Add(visitLife)
 	_, err := tx.Exec(`INSERT INTO saml_visit (party, name, session, until) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (party, name, session) DO UPDATE SET until = $4`, v.Party, authn.HashToken(name.Value), v.Session, store.Millis(tx.Now.Add(visitLife)))
+		ON CONFLICT (party, name, session) DO UPDATE SET until = $4 WHERE saml_visit.until < $5`,
+		v.Party, authn.HashToken(name.Value), v.Session, store.Millis(until), store.Millis(until.Add(-24*time.Hour)))
 	return err
 }
 
