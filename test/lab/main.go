@@ -49,6 +49,7 @@ func main() {
 		{"zitadel", 90 * time.Second, []string{*bin + "/zitadel"}, "", 6},
 		{"modauth", 90 * time.Second, []string{*bin + "/modauth"}, "", 8},
 		{"modcas", 120 * time.Second, []string{*bin + "/modcas", *here}, "", 5},
+		{"phpcas", 120 * time.Second, []string{*bin + "/phpcas", *here}, "", 12},
 		{"openid-client", 240 * time.Second, []string{"node", *here + "/openid-client/main.mjs"}, "openid-client.localhost", 9},
 		{"federation", 120 * time.Second, []string{*bin + "/federation"}, "", 1},
 		{"saml", 300 * time.Second, []string{*bin + "/saml", "-here", *here}, "", 16},

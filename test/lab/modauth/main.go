@@ -29,7 +29,7 @@ func main() {
 		if err != nil {
 			return err
 		}
-		return a.start(s)
+		return a.Start(config, a, func() error { return a.register(s) })
 	}) {
 		r.Exit()
 	}
@@ -51,9 +51,9 @@ func main() {
 		}
 	}
 	if !good {
-		fmt.Println(a.log())
+		fmt.Println(a.Log())
 	}
-	a.stop()
+	a.Stop()
 	r.Exit()
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { code, network, open, press, primary, says, type } from '../../e2e/browser.mjs';
 
-const { APP, WHO, PASSWORD, SECRET } = process.env;
+const { APP, SAYS, WHO, PASSWORD, SECRET } = process.env;
 const browser = await open('chrome');
 try {
   const page = await browser.newPage();
@@ -18,7 +18,7 @@ try {
     await page.click('[name=agree]');
     await press(page, primary);
   }
-  await says(page, 'secure');
+  await says(page, SAYS);
   assert.equal(page.url(), APP);
 } finally {
   await browser.close();

@@ -48,16 +48,16 @@ func main() {
 		good = r.Check(c.name, c.do) && good
 	}
 	if !good {
-		fmt.Println(a.log())
+		fmt.Println(a.Log())
 	}
-	a.stop()
+	a.Stop()
 	r.Exit()
 }
 
 // journey is what people do at the application.
 type journey struct {
 	stand  *stand.Stand
-	apache *apache
+	apache *web
 	tr     http.RoundTripper
 }
 
@@ -133,7 +133,7 @@ func (j *journey) chromium() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", filepath.Join(os.Args[1], "modcas", "chromium.mjs"))
-	cmd.Env = append(os.Environ(), "APP="+j.apache.Origin+"/secure/", "WHO="+who.User, "PASSWORD="+who.Password, "SECRET="+who.TOTPSecret)
+	cmd.Env = append(os.Environ(), "APP="+j.apache.Origin+"/secure/", "SAYS=secure", "WHO="+who.User, "PASSWORD="+who.Password, "SECRET="+who.TOTPSecret)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}

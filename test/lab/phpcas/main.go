@@ -1,0 +1,272 @@
+// Command phpcas is a peer of the lab: phpCAS, the client of Moodle and its kind, in
+// Apache. It speaks every version of the protocol, enters a second application for
+// people by proxy tickets, and is told of the end of a session.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"seimon/test/lab/stand"
+	"seimon/test/walk"
+)
+
+func main() {
+	s, err := stand.Open()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	r := stand.NewReport("phpCAS")
+	a, err := prepare(s)
+	if !r.Check("Apache starts", func() error {
+		if err != nil {
+			return err
+		}
+		return a.Start(config, a, func() error { return a.register(s) })
+	}) {
+		r.Exit()
+	}
+	j := &journey{stand: s, web: a, tr: s.Transport()}
+	good := true
+	for _, c := range []struct {
+		name string
+		do   func() error
+	}{
+		{"password on campus, attributes in Japanese", j.campus},
+		{"password and one-time code from home", j.home},
+		{"one more step when the session from campus comes home", j.step},
+		{"CAS 1.0, CAS 2 and SAML 1.1", j.versions},
+		{"gateway without and with a session", j.gateway},
+		{"renew", j.renew},
+		{"another application is entered by a proxy ticket, and knows by whom", j.proxy},
+		{"an application that takes no proxies is not entered", j.closed},
+		{"sign-out at the application leads back to it", j.leave},
+		{"sign-out at the gate reaches both applications", j.told},
+		{"the walk in Chromium", j.chromium},
+	} {
+		good = r.Check(c.name, c.do) && good
+	}
+	if !good {
+		fmt.Println(a.Log())
+	}
+	a.Stop()
+	r.Exit()
+}
+
+// journey is what people do at the application.
+type journey struct {
+	stand *stand.Stand
+	web   *web
+	tr    http.RoundTripper
+}
+
+// told is what the application learnt.
+type told struct {
+	User       string
+	Attributes map[string]any
+	Proxies    []string
+	Behind     *struct {
+		User    string
+		Proxies []string
+		Refused string
+	}
+	asked []string
+}
+
+// see opens a page of the application and reads what it tells.
+func (j *journey) see(w *walk.Walker, page string) (t told, err error) {
+	p, err := w.Visit(context.Background(), j.web.Front+"/app/"+page)
+	if err != nil {
+		return t, err
+	}
+	if p.Status != http.StatusOK || !strings.HasPrefix(p.URL.String(), j.web.Front) || strings.Contains(p.URL.RawQuery, "ticket=") {
+		return t, fmt.Errorf("arrived at %s with %d: %s", p.URL, p.Status, walk.Text(p.Body))
+	}
+	if err := json.Unmarshal(p.Body, &t); err != nil {
+		return t, fmt.Errorf("%w: %s", err, p.Body)
+	}
+	t.asked = p.Asked
+	return t, nil
+}
+
+func (j *journey) campus() error {
+	who := j.stand.Take(false)
+	t, err := j.see(j.stand.Browser(j.tr, who, "campus"), "index.php?course=7&word=a%2Bb")
+	name, _ := t.Attributes["displayName_ja"].(string)
+	if err != nil || t.User != who.User || t.Attributes["acr"] != "aal1" || t.Attributes["mail"] == nil || !strings.ContainsFunc(name, func(r rune) bool { return r > 0x3000 }) || slices.Contains(t.asked, "totp") {
+		return fmt.Errorf("%+v %w", t, err)
+	}
+	return nil
+}
+
+func (j *journey) home() error {
+	who := j.stand.Take(true)
+	t, err := j.see(j.stand.Browser(j.tr, who, "home"), "index.php")
+	if err != nil || t.User != who.User || t.Attributes["acr"] != "aal2" || !slices.Contains(t.asked, "totp") {
+		return fmt.Errorf("%+v %w", t, err)
+	}
+	return nil
+}
+
+func (j *journey) step() error {
+	who := j.stand.Take(true)
+	w := j.stand.Browser(j.tr, who, "campus")
+	t, err := j.see(w, "index.php")
+	if err != nil || t.Attributes["acr"] != "aal1" {
+		return fmt.Errorf("on campus: %+v %w", t, err)
+	}
+	w.Header.Set("X-Demo-Network", "home")
+	if t, err = j.see(w, "index.php?page=2"); err != nil || len(t.asked) > 0 || t.Attributes["acr"] != "aal1" {
+		return fmt.Errorf("the application's own session: %+v %w", t, err)
+	}
+	// PHP keeps one session for the whole host, so the other application asks.
+	p, err := w.Visit(context.Background(), j.web.Back+"/app/index.php")
+	if err != nil || !slices.Equal(p.Asked, []string{"totp"}) || !strings.Contains(string(p.Body), `"acr":"aal2"`) {
+		return fmt.Errorf("asked %v: %s %w", p.Asked, p.Body, err)
+	}
+	return nil
+}
+
+func (j *journey) versions() error {
+	for _, page := range []string{"one.php", "two.php", "saml.php"} {
+		who := j.stand.Take(false)
+		t, err := j.see(j.stand.Browser(j.tr, who, "campus"), page)
+		if err != nil || t.User != who.User {
+			return fmt.Errorf("%s: %+v %w", page, t, err)
+		}
+		if mail, _ := t.Attributes["mail"].(string); page == "saml.php" && !strings.Contains(mail, "@") {
+			return fmt.Errorf("no attributes in SAML 1.1: %+v", t)
+		}
+	}
+	return nil
+}
+
+func (j *journey) gateway() error {
+	who := j.stand.Take(false)
+	w := j.stand.Browser(j.tr, who, "campus")
+	t, err := j.see(w, "index.php?gateway=1")
+	if err != nil || t.User != "" || len(t.asked) > 0 {
+		return fmt.Errorf("nobody is signed in: %+v %w", t, err)
+	}
+	if _, err := w.Visit(context.Background(), j.stand.SSO+"/portal"); err != nil {
+		return err
+	}
+	p, err := w.Visit(context.Background(), j.web.Back+"/app/index.php?gateway=1")
+	if err != nil || len(p.Asked) > 0 || !strings.Contains(string(p.Body), `"user":"`+who.User+`"`) {
+		return fmt.Errorf("asked %v: %s %w", p.Asked, p.Body, err)
+	}
+	return nil
+}
+
+func (j *journey) renew() error {
+	who := j.stand.Take(false)
+	w := j.stand.Browser(j.tr, who, "campus")
+	if _, err := w.Visit(context.Background(), j.stand.SSO+"/portal"); err != nil {
+		return err
+	}
+	t, err := j.see(w, "index.php?renew=1")
+	if err != nil || t.User != who.User || !slices.Contains(t.asked, "password") || t.Attributes["isFromNewLogin"] != "true" {
+		return fmt.Errorf("%+v %w", t, err)
+	}
+	return nil
+}
+
+func (j *journey) proxy() error {
+	who := j.stand.Take(false)
+	t, err := j.see(j.stand.Browser(j.tr, who, "campus"), "front.php")
+	if err != nil || t.User != who.User || t.Behind == nil || t.Behind.User != who.User || !slices.Equal(t.Behind.Proxies, []string{j.web.Front + "/app/front.php"}) {
+		return fmt.Errorf("%+v behind: %+v %w", t, t.Behind, err)
+	}
+	return nil
+}
+
+func (j *journey) closed() error {
+	t, err := j.see(j.stand.Browser(j.tr, j.stand.Take(false), "campus"), "front.php?to="+j.web.Front+"/app/two.php")
+	if err != nil || t.User == "" || t.Behind == nil || t.Behind.User != "" || t.Behind.Refused == "" {
+		return fmt.Errorf("%+v behind: %+v %w", t, t.Behind, err)
+	}
+	return nil
+}
+
+func (j *journey) leave() error {
+	w := j.stand.Browser(j.tr, j.stand.Take(false), "campus")
+	if _, err := j.see(w, "index.php"); err != nil {
+		return err
+	}
+	p, err := w.Visit(context.Background(), j.web.Front+"/app/index.php?logout=1")
+	if err == nil {
+		p, err = w.Press(context.Background(), p)
+	}
+	if err != nil || p.URL.String() != j.web.Front+"/app/bye.html" {
+		return fmt.Errorf("arrived at %s: %s %w", p.URL, walk.Text(p.Body), err)
+	}
+	t, err := j.see(w, "index.php")
+	if err != nil || !slices.Contains(t.asked, "password") {
+		return fmt.Errorf("the session at the gate lives on: %+v %w", t, err)
+	}
+	return nil
+}
+
+func (j *journey) told() error {
+	w := j.stand.Browser(j.tr, j.stand.Take(false), "campus")
+	pages := []string{j.web.Front + "/app/index.php", j.web.Back + "/app/index.php"}
+	for range 2 {
+		for i, page := range pages {
+			p, err := w.Visit(context.Background(), page)
+			if err != nil || p.URL.String() != page {
+				return fmt.Errorf("arrived at %s: %w", p.URL, err)
+			}
+			if i > 0 && len(p.Asked) > 0 {
+				return fmt.Errorf("asked %v", p.Asked)
+			}
+		}
+	}
+	p, err := w.Visit(context.Background(), j.stand.SSO+"/signout")
+	if err == nil {
+		_, err = w.Press(context.Background(), p)
+	}
+	if err != nil {
+		return err
+	}
+	// A look that signs nobody in: each application knows nobody any more.
+	for range 75 {
+		known := 0
+		for _, page := range pages {
+			p, err := w.Visit(context.Background(), page+"?gateway=1")
+			if err != nil {
+				return err
+			}
+			if !strings.Contains(string(p.Body), `"user":""`) {
+				known++
+			}
+		}
+		if known == 0 {
+			return nil
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	return errors.New("an application still knows the session after 15 s")
+}
+
+// chromium walks in a real browser, with TLS and dotted names.
+func (j *journey) chromium() error {
+	who := j.stand.Take(true)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "node", filepath.Join(os.Args[1], "modcas", "chromium.mjs"))
+	cmd.Env = append(os.Environ(), "APP="+j.web.Front+"/app/index.php", "SAYS="+`"user":"`+who.User+`"`, "WHO="+who.User, "PASSWORD="+who.Password, "SECRET="+who.TOTPSecret)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
+}
