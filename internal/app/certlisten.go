@@ -127,7 +127,12 @@ func newClientcert(h *House) (factor.Factor, error) {
 	if h.Config.CertHost.Listen == "" {
 		return nil, nil
 	}
+	zone, err := h.Config.location()
+	if err != nil {
+		return nil, err
+	}
 	return clientcert.New(clientcert.Rooms{
+		Zone:     zone,
 		Attempts: h.tries, Bindings: h.Bindings, Judge: h.Trust, People: known, Cards: h.Cards, Start: certdoor.Path,
 	}), nil
 }

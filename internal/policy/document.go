@@ -159,8 +159,8 @@ func (d *Document) TrustFor() time.Duration { return d.trust }
 
 // Settings are the document's settings for one kind of factor, as the factor
 // room reads them: password "minimum" and "alone" (characters), totp "devices"
-// and "lastWins", mailcode "lifetime" (a Go duration), clientcert "cut_off" (RFC
-// 3339), "first", "first_card", "devices" and "serverMade".
+// and "lastWins", mailcode "lifetime" (a Go duration), clientcert "cut_off" (a
+// day; it begins at midnight where the campus is), "first", "first_card", "devices" and "serverMade".
 func (d *Document) Settings(kind authn.Kind) map[string]string {
 	switch kind {
 	case Password:
@@ -170,8 +170,8 @@ func (d *Document) Settings(kind authn.Kind) map[string]string {
 	case ClientCert:
 		out := map[string]string{"first": strconv.FormatBool(d.cert.First), "first_card": strconv.FormatBool(d.cert.CardOnly)}
 		out["devices"], out["serverMade"] = strconv.Itoa(d.cert.Devices), strconv.FormatBool(d.cert.ServerMade)
-		if !d.cert.CutOff.IsZero() {
-			out["cut_off"] = d.cert.CutOff.Format(time.RFC3339)
+		if d.cert.CutOff != "" {
+			out["cut_off"] = d.cert.CutOff
 		}
 		return out
 	case "mailcode":

@@ -12,7 +12,7 @@ const ClientCert authn.Kind = "clientcert"
 
 // certSettings are the document's words about certificates and IC cards.
 type certSettings struct {
-	CutOff   time.Time // certificates issued before do not count; zero: all count
+	CutOff   string // a day; certificates issued before do not count; empty: all count
 	First    bool
 	CardOnly bool     // only an IC card may come first
 	Services []string // empty: all
@@ -83,16 +83,15 @@ func (b *builder) readCertificates(t *table) {
 	t.end()
 }
 
-// day reads a date such as "2026-04-01"; it begins at midnight in the campus's
-// time, which a document does not know: in Japan.
-func (t *table) day(key string) time.Time {
+// day reads a date such as "2026-04-01", as it was written. When it begins depends on
+// the campus's time zone, which a document does not know.
+func (t *table) day(key string) string {
 	text := t.text(key)
 	if text == "" {
-		return time.Time{}
+		return ""
 	}
-	d, err := time.ParseInLocation(time.DateOnly, text, time.FixedZone("JST", 9*3600))
-	if err != nil {
+	if _, err := time.Parse(time.DateOnly, text); err != nil {
 		t.wrong(key, `a date such as "2026-04-01"`)
 	}
-	return d
+	return text
 }

@@ -73,7 +73,7 @@ func TestCertificateSettingsAreChecked(t *testing.T) {
 	if err := d.Check(func(string) bool { return false }); err == nil {
 		t.Error("a service that is not there")
 	}
-	if got := d.Settings(policy.ClientCert)["cut_off"]; got != "2026-04-01T00:00:00+09:00" {
+	if got := d.Settings(policy.ClientCert)["cut_off"]; got != "2026-04-01" {
 		t.Error(got)
 	}
 }

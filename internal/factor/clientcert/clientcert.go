@@ -83,6 +83,8 @@ type Rooms struct {
 	Cards    Cards // nil where there are no cards
 	// Start is the path at the gate where a sign-in begins a try.
 	Start func(transaction string) string
+	// Zone is the campus's time zone, in which days of the policy begin; UTC when nil.
+	Zone *time.Location
 }
 
 // Factor proves possession of a certificate's private key, by way of a TLS handshake
@@ -90,7 +92,12 @@ type Rooms struct {
 type Factor struct{ Rooms }
 
 // New makes the factor.
-func New(r Rooms) *Factor { return &Factor{r} }
+func New(r Rooms) *Factor {
+	if r.Zone == nil {
+		r.Zone = time.UTC
+	}
+	return &Factor{r}
+}
 
 // Kind is "clientcert".
 func (f *Factor) Kind() authn.Kind { return Kind }

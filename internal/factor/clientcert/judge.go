@@ -143,14 +143,14 @@ func (f *Factor) refuse(tx *store.Tx, a factor.Attempt, v trust.Verdict, issued 
 			return authn.NewFault(cardCode(state), "since", factor.TimeFact(since)), nil
 		}
 	}
-	switch cut, err := time.Parse(time.RFC3339, a.Settings["cut_off"]); {
+	switch cut, set := f.cutOff(a.Settings); {
 	case v.Fault != nil:
 		return v.Fault, nil
 	case v.Account == "":
 		return authn.NewFault("C2.none"), nil
 	case v.Certificate.ReplacedBy != "":
 		return authn.NewFault("C8"), nil
-	case err == nil && issued.Before(cut):
+	case set && issued.Before(cut):
 		return authn.NewFault("C5", "day", factor.TimeFact(cut)), nil
 	case ours && v.Certificate.Mail != "" && !hasMail(a.Person, v.Certificate.Mail):
 		return f.formerMail(tx, a, v.Certificate.Mail)
@@ -158,6 +158,13 @@ func (f *Factor) refuse(tx *store.Tx, a factor.Attempt, v trust.Verdict, issued 
 		return authn.NewFault("K1.card"), nil
 	}
 	return nil, nil
+}
+
+// cutOff is the moment from when on certificates count: midnight of a day where the
+// campus is.
+func (f *Factor) cutOff(settings map[string]string) (at time.Time, set bool) {
+	at, err := time.ParseInLocation(time.DateOnly, settings["cut_off"], f.Zone)
+	return at, err == nil
 }
 
 // keeps tells where the private key of a certificate is. Issuers of others that are

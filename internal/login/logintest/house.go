@@ -211,7 +211,7 @@ func (h *House) factors() {
 		totp.New(totp.Config{Issuer: "正門大学"}, h.Bindings),
 		mailcode.New(mailcode.Config{Behind: []string{"example.ac.jp"}}, h.Bindings, h.Mail, h.Ring),
 		clientcert.New(clientcert.Rooms{
-			Attempts: h.Tries, Bindings: h.Bindings, Judge: h.Trust, People: registrar{h.People}, Cards: h.Cards, Start: certdoor.Path,
+			Attempts: h.Tries, Bindings: h.Bindings, Judge: h.Trust, People: registrar{h.People}, Cards: h.Cards, Start: certdoor.Path, Zone: time.FixedZone("JST", 9*3600),
 		}),
 	}
 	h.must(h.Site.Templates(clientcert.Templates()))
