@@ -59,7 +59,7 @@ func play(r *stand.Report, w *wifi) (err error) {
 	}
 	w.policies["software"], w.policies["card"] = device.Certificate.Policies[0].String(), card.Certificate.Policies[0].String()
 	w.byOCSP(r, device, card)
-	return w.byList(r, user)
+	return w.byList(r, user, card)
 }
 
 // byOCSP asks the demo's responder at each connection.
@@ -103,28 +103,47 @@ func (w *wifi) byOCSP(r *stand.Report, device, card *stand.Held) {
 	stop(server)
 }
 
-// byList gives FreeRADIUS the full lists; it reads them when it starts.
-func (w *wifi) byList(r *stand.Report, user string) error {
+// byList gives FreeRADIUS the full lists. It reads them again every five minutes while it
+// runs; libfaketime lets its clock pass them at once.
+func (w *wifi) byList(r *stand.Report, user string, card *stand.Held) error {
 	device, err := w.Issue(user, "laptop", "person-device")
 	if err != nil {
 		return err
 	}
+	fake, err := filepath.Glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+	if err != nil || len(fake) == 0 {
+		return fmt.Errorf("libfaketime is missing; run scripts/setup: %w", err)
+	}
+	clock := filepath.Join(w.Work, "clock")
 	var server *radiusd
-	r.Check("list: let in before, kept out after the list is read again", func() (err error) {
-		if server, err = w.start(map[string]string{"CHECK_CRL": "yes"}); err != nil {
+	r.Check("list: let in before, kept out after the running server read the list again", func() (err error) {
+		if err := os.WriteFile(clock, []byte("+0\n"), 0o644); err != nil {
 			return err
 		}
-		if err := errors.Join(w.in(server, device, "1.2", "10"), w.in(server, device, "1.3", "10"), w.Revoke(device, "cessationOfOperation"), w.Listed(device)); err != nil {
+		server, err = w.start(map[string]string{
+			"CHECK_CRL": "yes", "LD_PRELOAD": fake[0], "FAKETIME_TIMESTAMP_FILE": clock, "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+		})
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(w.in(server, device, "1.2", "10"), w.in(server, device, "1.3", "10"), w.Revoke(device, "cessationOfOperation"),
+			w.Listed(device), w.lists(server.dir)); err != nil {
 			return err
 		}
 		if err := w.in(server, device, "1.3", "10"); err != nil {
-			return fmt.Errorf("FreeRADIUS reads lists only when it reloads: %w", err)
+			return fmt.Errorf("the list counts before it was read again: %w", err)
 		}
-		stop(server)
+		if err := os.WriteFile(clock, []byte("+301\n"), 0o644); err != nil {
+			return err
+		}
+		return errors.Join(w.out(server, device, "1.2", "revoked"), w.out(server, device, "1.3", "revoked"), w.in(server, card, "1.3", "20"))
+	})
+	stop(server)
+	r.Check("list: kept out by a server that starts with it", func() (err error) {
 		if server, err = w.start(map[string]string{"CHECK_CRL": "yes"}); err != nil {
 			return err
 		}
-		return errors.Join(w.out(server, device, "1.2", "revoked"), w.out(server, device, "1.3", "revoked"))
+		return w.out(server, device, "1.3", "revoked")
 	})
 	stop(server)
 	return nil
@@ -210,17 +229,23 @@ func (w *wifi) lay(dir string) error {
 		copyFile(w.issuer, filepath.Join(trusted, "issuer.pem")), copyFile(w.root, filepath.Join(trusted, "root.pem"))); err != nil {
 		return err
 	}
+	return errors.Join(w.lists(dir), stand.Says(true, "", "openssl", "rehash", trusted))
+}
+
+// lists fetches the newest lists and moves each into place in one step.
+func (w *wifi) lists(dir string) error {
 	full := strings.TrimSuffix(w.CRL, ".crl") + ".pem"
 	for name, address := range map[string]string{"issuer-crl.pem": full, "root-crl.pem": w.rootList(full)} {
 		list, err := stand.Published(address)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(trusted, name), list, 0o644); err != nil {
+		fresh := filepath.Join(dir, name)
+		if err := errors.Join(os.WriteFile(fresh, list, 0o644), os.Rename(fresh, filepath.Join(dir, "trusted", name))); err != nil {
 			return err
 		}
 	}
-	return stand.Says(true, "", "openssl", "rehash", trusted)
+	return nil
 }
 
 // rootList is the address of the root's full list, which the issuer's certificate is
