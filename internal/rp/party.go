@@ -50,6 +50,19 @@ type Release struct {
 	Groups []string `json:"groups,omitempty"`
 }
 
+// Weight is about how many bytes the party holds in memory.
+func (p Party) Weight() int {
+	const bare = 600
+	n := bare + len(p.ID) + len(p.LogoURL) + len(p.HomeURL) + len(p.Contact) + len(p.Registration)
+	for _, name := range p.Names {
+		n += 48 + len(name)
+	}
+	for _, r := range p.Release {
+		n += 64 + len(r.Attribute)
+	}
+	return n
+}
+
 // Name gives the party's name in a language, else in the nearest language that has one.
 func (p Party) Name(tag lang.Tag) string {
 	for _, t := range []lang.Tag{tag, lang.EN, lang.JA} {

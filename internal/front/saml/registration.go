@@ -213,13 +213,15 @@ func unknownNames(requested []metadata.Requested) []string {
 	return out
 }
 
-// maxServices bounds the registrations kept decoded.
-const maxServices = 2048
+// servicesBytes bounds the registrations kept decoded, each of which takes about as
+// much again as its text.
+const servicesBytes = 8 << 20
 
 // services remembers decoded registrations by the version of their party.
 type services struct {
 	mu   sync.RWMutex
 	byID map[string]*service
+	held int
 }
 
 // of gives the service of a party that was just read from the book.
@@ -236,8 +238,12 @@ func (k *services) of(p rp.Party) (*service, error) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.byID == nil || len(k.byID) >= maxServices { // federations have more than are in use
-		k.byID = map[string]*service{}
+	if old := k.byID[p.ID]; old != nil {
+		k.held -= 2 * old.Weight()
+	}
+	k.held += 2 * p.Weight()
+	if k.byID == nil || k.held > servicesBytes { // federations have more than are in use
+		k.byID, k.held = map[string]*service{}, 2*p.Weight()
 	}
 	k.byID[p.ID] = s
 	return s, nil

@@ -8,8 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"net/mail"
+	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -110,7 +110,7 @@ func (k *Keeper) Find(tx *store.Tx, id string) (rp.Party, error) {
 	}
 	party, err := s.party(version)
 	if err == nil {
-		k.parties.put(id, party)
+		k.parties.put(id, alone(party))
 	}
 	return party, err
 }
@@ -263,33 +263,15 @@ func tidy(name string) string {
 	return name
 }
 
-// shelf remembers the parties in use, at most so many.
-type shelf struct {
-	mu    sync.Mutex
-	size  int
-	byID  map[string]rp.Party
-	order []string
-}
-
-func newShelf(size int) *shelf { return &shelf{size: size, byID: map[string]rp.Party{}} }
-
-func (s *shelf) get(id string, version int64) (rp.Party, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p, ok := s.byID[id]
-	return p, ok && p.Version == version
-}
-
-// put makes room by forgetting what came first.
-func (s *shelf) put(id string, p rp.Party) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, known := s.byID[id]; !known {
-		if len(s.order) >= s.size {
-			delete(s.byID, s.order[0])
-			s.order = s.order[1:]
-		}
-		s.order = append(s.order, id)
+// alone copies the texts of a party out of the document that they were read from, which
+// could not be forgotten otherwise.
+func alone(p rp.Party) rp.Party {
+	p.ID, p.LogoURL, p.HomeURL, p.Contact = strings.Clone(p.ID), strings.Clone(p.LogoURL), strings.Clone(p.HomeURL), strings.Clone(p.Contact)
+	p.Registration = slices.Clip(slices.Clone(p.Registration))
+	names := make(map[lang.Tag]string, len(p.Names))
+	for tag, name := range p.Names {
+		names[lang.Tag(strings.Clone(string(tag)))] = strings.Clone(name)
 	}
-	s.byID[id] = p
+	p.Names = names
+	return p
 }

@@ -62,7 +62,7 @@ func New(c Config) *Keeper {
 	client := *c.Client
 	client.CheckRedirect = stay
 	c.Client = &client
-	return &Keeper{Config: c, parties: newShelf(1024), queries: queries{running: map[string]*asked{}, refused: map[string]time.Time{}}}
+	return &Keeper{Config: c, parties: newShelf(shelfBytes), queries: queries{running: map[string]*asked{}, refused: map[string]time.Time{}}}
 }
 
 const feedColumns = "id, kind, precedence, settings, loads, loaded, due_at, checked_at, fails, fault"
