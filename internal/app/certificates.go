@@ -27,6 +27,11 @@ type CertificatesConfig struct {
 	// StatusListen is where they are answered, such as ":80"; plain HTTP, because what
 	// is given is signed and is needed to judge certificates.
 	StatusListen string `toml:"status_listen"`
+	// StatusRate bounds what one address may ask that listener for, in answers a second,
+	// and StatusUnlimited names those that may ask for more, such as RADIUS servers and
+	// proxies in front.
+	StatusRate      int      `toml:"status_rate"`
+	StatusUnlimited []string `toml:"status_unlimited"`
 	// Helper is the socket of seimon-hsm, when keys lie in PKCS#11.
 	Helper string `toml:"helper"`
 	// Shards is over how many lists revoked certificates are spread.

@@ -57,6 +57,7 @@ func TestConfigNamesFileAndLine(t *testing.T) {
 		"undeclared proxy":           {"[session]", "[proxy]\nbehind = true\n[session]", "seimon.toml:14: a proxy stands in front but is not declared"},
 		"proxy for all":              {"[session]", "[proxy]\nbehind = true\naddresses = [\"0.0.0.0/0\"]\n[session]", "seimon.toml:15: the range 0.0.0.0/0 would believe everybody"},
 		"bad proxy":                  {"[session]", "[proxy]\nbehind = true\naddresses = [\"lb\"]\n[session]", `seimon.toml:15: "lb" is neither`},
+		"not a network":              {"[session]", "[certificates]\nstatus_unlimited = [\"radius\"]\n[session]", `seimon.toml:14: "radius" is neither an address`},
 		"certificates at the gate":   {"[session]", "[certificate_host]\nlisten = \"127.0.0.1:0\"\nname = \"*.cert.sso.example.ac.jp\"\ncert_header = true\nproxies = [\"192.0.2.1\"]\n[session]", "seimon.toml:14: certificates need a listener of their own"},
 		"certificates nowhere":       {"[session]", "[certificate_host]\nname = \"*.cert.sso.example.ac.jp\"\n[session]", "seimon.toml:13: listen is missing"},
 		"certificates without names": {"[session]", "[certificate_host]\nlisten = \"127.0.0.1:1\"\n[session]", "seimon.toml:13: neither a wildcard nor a pool"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"sync"
@@ -20,7 +21,9 @@ import (
 // publisher opens the room that publishes lists and answers, and hangs it on what
 // happens to certificates.
 func (h *House) publisher() {
-	h.Status = status.New(h.DB, h.CA, status.Config{Seal: h.Ring, Log: h.Log})
+	h.Status = status.New(h.DB, h.CA, status.Config{
+		Seal: h.Ring, Log: h.Log, Rate: h.Config.Certificates.StatusRate, Unlimited: h.Config.statusUnlimited(),
+	})
 	h.OnIssue = append(h.OnIssue, h.Status.Changed) // a hold that ends comes this way
 	h.OnRevoke = append(h.OnRevoke, h.Status.Changed)
 }
@@ -76,12 +79,29 @@ func (h *House) listenForStatus(ctx context.Context) (stop func(), err error) {
 
 // checkStatusListen judges the address of the listener for lists and answers.
 func (c *Config) checkStatusListen(wrong complaint) {
+	for _, text := range c.Certificates.StatusUnlimited {
+		if _, err := parsePrefix(text); err != nil {
+			wrong("certificates.status_unlimited", "%q is neither an address nor a range such as 192.0.2.0/24", text)
+		}
+	}
 	if c.Certificates.StatusListen == "" {
 		return
 	}
 	if _, _, err := net.SplitHostPort(c.Certificates.StatusListen); err != nil {
 		wrong("certificates.status_listen", "status_listen %q is not of the form HOST:PORT", c.Certificates.StatusListen)
 	}
+}
+
+// statusUnlimited are the networks that may ask for any number of lists and answers;
+// this machine is always one of them.
+func (c *Config) statusUnlimited() []netip.Prefix {
+	out := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	for _, text := range c.Certificates.StatusUnlimited {
+		if p, err := parsePrefix(text); err == nil { // judged with the configuration
+			out = append(out, netip.PrefixFrom(p.Addr().Unmap(), p.Bits()))
+		}
+	}
+	return out
 }
 
 const (

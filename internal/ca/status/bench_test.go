@@ -22,6 +22,7 @@ import (
 	"golang.org/x/crypto/ocsp"
 
 	"seimon/internal/ca"
+	"seimon/internal/ca/status"
 	"seimon/internal/store"
 )
 
@@ -66,6 +67,7 @@ func fetched(c *http.Client, q func() (*http.Response, error)) error {
 // BenchmarkAnswer compares OCSP with a static file over the same stack.
 func BenchmarkAnswer(b *testing.B) {
 	h := open(b)
+	h.status = status.New(h.db, h.ca, status.Config{Seal: h.ring, Rate: -1})
 	h.publish()
 	var requests [][]byte
 	var paths []string

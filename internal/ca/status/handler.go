@@ -27,6 +27,9 @@ func (s *Status) Handler() http.Handler {
 		// which a router would make one.
 		path := r.URL.EscapedPath()
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if !s.allow(w, r, costAnswer) {
+			return
+		}
 		if rest, ok := strings.CutPrefix(path, "/ocsp"); ok && (rest == "" || rest[0] == '/') {
 			s.ocsp(w, r, strings.TrimPrefix(rest, "/"))
 			return
@@ -83,6 +86,9 @@ func (s *Status) crl(w http.ResponseWriter, r *http.Request, path string) {
 	s.mu.RUnlock()
 	if l == nil || kind != "crl" && kind != "pem" {
 		http.NotFound(w, r)
+		return
+	}
+	if more := len(l.der) / costChunk; more > 0 && r.Method == http.MethodGet && r.Header.Get("If-None-Match") != l.etag && !s.allow(w, r, float64(more)) {
 		return
 	}
 	h := w.Header()
@@ -202,6 +208,9 @@ func (s *Status) answer(w http.ResponseWriter, r *http.Request, id string, raw [
 			return
 		}
 		one.give(w, r, s.db.Now())
+		return
+	}
+	if !s.allow(w, r, costSigned) {
 		return
 	}
 	der, err := s.fresh(r.Context(), i, k, q)

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"embed"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -34,7 +35,12 @@ type Config struct {
 	// AnswerLife is how long an OCSP answer is valid; an hour when 0. It is signed anew
 	// at half of it.
 	AnswerLife time.Duration
-	Log        *slog.Logger
+	// Rate bounds what one source may ask for: so many answers a second from memory, and
+	// correspondingly fewer signatures and large lists; 200 when 0, no bound below 0.
+	Rate int
+	// Unlimited are the networks of programs that ask for many people.
+	Unlimited []netip.Prefix
+	Log       *slog.Logger
 }
 
 // full is the shard number of the list that holds everything of an issuer.
@@ -54,6 +60,7 @@ type Status struct {
 	until   time.Time // when publishing is tried again after a failure
 
 	answers answers
+	limits  *limiter
 }
 
 type listKey struct {
@@ -85,7 +92,7 @@ func New(db *store.DB, own *ca.Authority, cfg Config) *Status {
 	}
 	return &Status{
 		db: db, own: own, cfg: cfg, issuers: map[string]*issuer{}, lists: map[listKey]*list{}, signers: map[string]*signer{},
-		answers: answers{held: map[string]*answer{}},
+		answers: answers{held: map[string]*answer{}}, limits: newLimiter(cfg.Rate, cfg.Unlimited),
 	}
 }
 
