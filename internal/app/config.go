@@ -45,6 +45,7 @@ type Config struct {
 	Certificates CertificatesConfig `toml:"certificates"`
 	CertHost     CertHostConfig     `toml:"certificate_host"`
 	SAML         SAMLConfig         `toml:"saml"`
+	Assurance    AssuranceConfig    `toml:"assurance"`
 	Eduroam      EduroamConfig      `toml:"eduroam"`
 
 	file  string

@@ -26,6 +26,7 @@ func (c *Config) check() ConfigError {
 	c.checkKeep(wrong)
 	c.checkMail(wrong)
 	c.checkUniversity(wrong)
+	c.checkAssurance(wrong)
 	return all
 }
 

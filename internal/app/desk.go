@@ -170,7 +170,7 @@ func (d *Desk) Office() (directory.Office, error) {
 		SignOut: func(tx *store.Tx, account authn.AccountID, why string) error {
 			return h.Sessions.EndAll(tx, account, why, "")
 		},
-		Columns: []directory.Column{{Name: "password_hash", Check: password.CheckHash, Store: h.importPassword}},
+		Columns: []directory.Column{{Name: "password_hash", Check: password.CheckHash, Store: h.importPassword}, h.proofColumn(zone, d.Actor())},
 	}, nil
 }
 

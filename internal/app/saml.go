@@ -65,7 +65,7 @@ func (c *Config) saml() (saml.Settings, error) {
 }
 
 func (c *Config) campus() directory.Campus {
-	return directory.Campus{Scopes: c.University.Scopes, Name: c.University.Name["en"], NameJA: c.University.Name["ja"]}
+	return directory.Campus{Scopes: c.University.Scopes, Name: c.University.Name["en"], NameJA: c.University.Name["ja"], Claims: c.Assurance.claims()}
 }
 
 func newSAML(h *House) (login.Front, error) {

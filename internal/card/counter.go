@@ -10,6 +10,7 @@ import (
 	"seimon/internal/authn"
 	"seimon/internal/ca"
 	"seimon/internal/card/piv"
+	"seimon/internal/directory"
 	"seimon/internal/store"
 )
 
@@ -29,6 +30,12 @@ func checkDocument(kind string) error {
 func (o Office) prove(tx *store.Tx, c Card, act, document string) error {
 	_, err := tx.Exec("INSERT INTO card_proof (card, account, person, act, document, at, by_whom) VALUES ($1,$2,$3,$4,$5,$6,$7)",
 		c.ID, string(c.Account), string(c.Person), act, document, store.Millis(tx.Now), o.Actor)
+	if err != nil {
+		return err
+	}
+	_, err = o.People.Prove(tx, directory.Proof{
+		Person: c.Person, Way: directory.InPerson, Documents: []string{document}, Place: "card desk", By: o.Actor,
+	})
 	return err
 }
 

@@ -383,6 +383,15 @@ func TestAReplacedCardStopsWithTheHandOver(t *testing.T) {
 		t.Errorf("the old card ended too early: %s", got.State)
 	}
 	h.ok("handover", "NEW", "--document", "passport")
+	if err := h.db.Read(t.Context(), func(tx *store.Tx) error {
+		_, p, err := directory.New(h.db).ByUserName(tx, "s2600001")
+		if n := len(p.Proofs); n == 0 || p.Proofs[0].Way != directory.InPerson || p.Proofs[0].Documents[0] != "passport" {
+			t.Errorf("what the desk saw is no proof: %+v", p.Proofs)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
 	if got := h.certificate(h.find("OLD")); got.State != ca.Revoked || got.Reason != ca.Superseded {
 		t.Errorf("the old certificate: %s %s", got.State, got.Reason)
 	}

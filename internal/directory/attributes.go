@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"time"
 )
 
 // Attributes gives what is known about an account under names that belong to no
@@ -47,6 +48,7 @@ func (d *Directory) Attributes(a Account, p Person) map[string][]string {
 	many("eduPersonAffiliation", a.Affiliations)
 	many("groups", a.Groups)
 	d.campus.derive(out)
+	d.campus.vouch(out, a, p, d.db.Now())
 	return out
 }
 
@@ -55,6 +57,20 @@ func (d *Directory) Attributes(a Account, p Person) map[string][]string {
 type Campus struct {
 	Scopes       []string
 	Name, NameJA string
+	Claims       Claims
+}
+
+// vouch says how sure the university is of somebody. What the frameworks define is
+// computed, whatever an account has on record; values of other kinds stay.
+func (c Campus) vouch(out map[string][]string, a Account, p Person, now time.Time) {
+	const name = "eduPersonAssurance"
+	own := len(c.Scopes) > 0 && slices.Equal(out["eduPersonPrincipalName"], []string{a.UserName + "@" + c.Scopes[0]})
+	kept := slices.DeleteFunc(slices.Clone(out[name]), computed)
+	if all := append(kept, c.Claims.Assurance(a, p, own, now)...); len(all) > 0 {
+		out[name] = all
+	} else {
+		delete(out, name)
+	}
 }
 
 // derive adds what follows from other attributes and the university, where nothing of

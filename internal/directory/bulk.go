@@ -75,6 +75,9 @@ func (d *Directory) AddMany(tx *store.Tx, entries []Entry) error {
 			members = append(members, []any{g, string(e.Account.ID)})
 		}
 	}
+	if err := freeNames(tx, entries); err != nil {
+		return err
+	}
 	for _, table := range []struct {
 		into string
 		rows [][]any
@@ -83,7 +86,7 @@ func (d *Directory) AddMany(tx *store.Tx, entries []Entry) error {
 			name_key, kana_key, latin_key, mail_key, mail, mail_verified, notify, notify_verified, recovery, recovery_verified,
 			lang, notices, created, updated)`, people},
 		{`directory_account (id, person, user_name, user_key, kind, state, state_since, state_why, state_by,
-			valid_from, valid_until, groups, affiliations, attributes, agreed, agreed_at, last_factor, created, updated)`, accounts},
+			valid_from, valid_until, groups, affiliations, attributes, agreed, agreed_at, last_factor, created, updated, affirmed)`, accounts},
 		{`directory_member (name, account)`, members},
 	} {
 		if err := insert(tx, d.rows(), table.into, table.rows); err != nil {
@@ -106,11 +109,16 @@ func fillAccount(e *Entry, now time.Time) ([]any, error) {
 	a.Person = e.Person.ID
 	a.StateSince, a.Created = orNow(a.StateSince, now), orNow(a.Created, now)
 	a.Groups = slices.Compact(slices.Sorted(slices.Values(a.Groups)))
+	var affirmed time.Time
+	if len(a.Affiliations) > 0 {
+		affirmed = now
+	}
+	a.Affirmed = affirmed
 	attributes, err := encode(a.Attributes)
 	return []any{string(a.ID), string(a.Person), a.UserName, []byte(Key(a.UserName)), a.Kind,
 		string(a.State), store.Millis(a.StateSince), a.StateWhy, a.StateBy,
 		store.Millis(a.ValidFrom), store.Millis(a.ValidUntil), strings.Join(a.Groups, " "), strings.Join(a.Affiliations, " "), attributes,
-		a.AgreedVersion, store.Millis(a.AgreedAt), string(a.LastFactor), store.Millis(a.Created), store.Millis(now)}, err
+		a.AgreedVersion, store.Millis(a.AgreedAt), string(a.LastFactor), store.Millis(a.Created), store.Millis(now), store.Millis(affirmed)}, err
 }
 
 // insert writes rows of equal length, many with each statement.

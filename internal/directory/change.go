@@ -47,6 +47,9 @@ func (d *Directory) Update(tx *store.Tx, a Account, p Person) error {
 	if err != nil {
 		return err
 	}
+	if err := d.leaveName(tx, a); err != nil {
+		return err
+	}
 	return one(tx, `UPDATE directory_account SET user_name = $2, user_key = $3, kind = $4, valid_from = $5, valid_until = $6,
 		affiliations = $7, attributes = $8, updated = $9 WHERE id = $1`,
 		string(a.ID), a.UserName, []byte(Key(a.UserName)), a.Kind, store.Millis(a.ValidFrom), store.Millis(a.ValidUntil),
@@ -71,6 +74,11 @@ func (d *Directory) SetState(tx *store.Tx, account authn.AccountID, state State,
 	}
 	return one(tx, `UPDATE directory_account SET state = $2, state_since = $3, state_why = $4, state_by = $5, updated = $3 WHERE id = $1`,
 		string(account), string(state), now, why, by)
+}
+
+// Affirm notes that the affiliations of an account were confirmed just now.
+func (d *Directory) Affirm(tx *store.Tx, account authn.AccountID) error {
+	return one(tx, "UPDATE directory_account SET affirmed = $2 WHERE id = $1", string(account), store.Millis(tx.Now))
 }
 
 // SetGroups replaces the groups of an account.

@@ -59,6 +59,7 @@ type Command struct {
 	Suspend      SuspendCommand `cmd:"" help:"Suspend an account and sign it out everywhere."`
 	Resume       ResumeCommand  `cmd:"" help:"Make a suspended account active again."`
 	ActivateCode LetterCommand  `cmd:"" name:"activate-code" help:"Make the code of an activation letter; earlier codes stop working."`
+	Proof        ProofCommand   `cmd:"" help:"How a person was found to be who they say, and what follows from it for services."`
 	Import       ImportCommand  `cmd:"" help:"Add or change many accounts from a CSV file, all or none."`
 }
 
@@ -319,7 +320,7 @@ func (o Office) named(tx *store.Tx, name string) (Account, Person, error) {
 
 func taken(err error, name string) error {
 	if errors.Is(err, ErrTaken) {
-		return fmt.Errorf("the user name %q, or the person's number, is in use already", name)
+		return fmt.Errorf("the user name %q, or the person's number, is in use already or was before", name)
 	}
 	return err
 }

@@ -366,3 +366,61 @@ func FuzzImport(f *testing.F) {
 		}
 	})
 }
+
+func TestProofCommands(t *testing.T) {
+	o := openOffice(t)
+	o.must("add", "hanako", "--family", "正門", "--given", "花子", "--active")
+	o.refused("at least one document", "proof", "add", "hanako", "--way", "in-person")
+	o.refused(`no way of proofing "seen"`, "proof", "add", "hanako", "--way", "seen", "--document", "passport")
+	o.refused("has not come yet", "proof", "add", "hanako", "--way", "in-person", "--document", "passport", "--at", "2099-01-01")
+	o.refused("no account", "proof", "add", "nobody", "--way", "in-person", "--document", "passport")
+	before := len(o.notes)
+	o.must("proof", "add", "hanako", "--way", "in-person", "--document", "passport", "--document", "pension", "--by", "Sato", "--place", "desk 3")
+	if len(o.notes) != before+1 || !strings.Contains(o.notes[before], "account.proofed") {
+		t.Errorf("on record: %q", o.notes[before:])
+	}
+	if out := o.must("proof", "list", "hanako"); !strings.Contains(out, "passport pension") || !strings.Contains(out, "Sato (noted by ") || !strings.Contains(out, "desk 3") || !strings.Contains(out, "counts") {
+		t.Error(out)
+	}
+	_, p := o.account("hanako")
+	if len(p.Proofs) != 1 {
+		t.Fatalf("%+v", p.Proofs)
+	}
+	o.refused("no such proof", "proof", "end", "hanako", "prf_other", "--why", "wrong person")
+	o.must("proof", "end", "hanako", p.Proofs[0].ID, "--why", "wrong person")
+	o.refused("no such proof", "proof", "end", "hanako", "--why", "again")
+	if out := o.must("proof", "list", "hanako", "--json"); !strings.Contains(out, `"ended_why": "wrong person"`) || !strings.Contains(out, `"assurance": []`) {
+		t.Error(out)
+	}
+}
+
+func TestImportConfirmsAffiliations(t *testing.T) {
+	o := openOffice(t)
+	o.files["a.csv"] = "user_name,family,given,affiliations\ns1,正門,花子,student member\ns2,山田,太郎,\n"
+	o.must("import", "a.csv")
+	first, _ := o.account("s1")
+	if other, _ := o.account("s2"); first.Affirmed.IsZero() || !other.Affirmed.IsZero() {
+		t.Errorf("%v %v", first.Affirmed, other.Affirmed)
+	}
+	o.clock.Add(40 * 24 * time.Hour)
+	o.files["b.csv"] = "user_name,mail\ns1,s1@seimon.example\n"
+	o.must("import", "b.csv", "--update")
+	if again, _ := o.account("s1"); !again.Affirmed.Equal(first.Affirmed) {
+		t.Error("a file without affiliations confirms them")
+	}
+	if out := o.must("import", "a.csv", "--update"); !strings.Contains(out, "2 unchanged") {
+		t.Error(out)
+	}
+	again, _ := o.account("s1")
+	if other, _ := o.account("s2"); !again.Affirmed.After(first.Affirmed) || !other.Affirmed.IsZero() {
+		t.Errorf("%v %v", again.Affirmed, other.Affirmed)
+	}
+	o.clock.Add(24 * time.Hour)
+	o.must("set", "s1", "--affiliation", "student", "--affiliation", "member")
+	if last, _ := o.account("s1"); !last.Affirmed.After(again.Affirmed) {
+		t.Error("naming the affiliations does not confirm them")
+	}
+	o.must("set", "s1", "--user-name", "hanako.s")
+	o.files["c.csv"] = "user_name,family,given\ns9,別,人\nS1,別,人\n"
+	o.refused("line 3: the user name was another account's", "import", "c.csv")
+}

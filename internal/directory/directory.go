@@ -47,6 +47,7 @@ type Person struct {
 	RecoveryVerified time.Time
 	Lang             lang.Tag // empty: not chosen yet
 	Notices          NoticeChoice
+	Proofs           []Proof // that were not taken back, in short
 }
 
 // State is what was decided about an account. Whether it has begun or expired is
@@ -79,6 +80,7 @@ type Account struct {
 	AgreedAt      time.Time
 	LastFactor    authn.Kind // the second step used last, offered first
 	Created       time.Time
+	Affirmed      time.Time // when the affiliations were last confirmed
 }
 
 // Subject gives the words in which other rooms speak of this account.

@@ -154,6 +154,11 @@ func (c *SetCommand) Run(env Env) error {
 				return err
 			}
 		}
+		if c.Affiliations != nil {
+			if err := o.People.Affirm(tx, a.ID); err != nil {
+				return err
+			}
+		}
 		return o.save(tx, was, Entry{a, p}, c.MailsVerified)
 	})
 	if err == nil {

@@ -49,6 +49,7 @@ type importing struct {
 	extra    map[string]Column
 	outcomes []outcome
 	count    map[string]int
+	affirmed []string // accounts whose affiliations the file confirms
 }
 
 // Run judges the whole file first and then, unless a line is refused or only a
@@ -123,11 +124,17 @@ func (run *importing) judgeBatch(tx *store.Tx, batch []importLine, seen map[stri
 	if err != nil {
 		return err
 	}
+	former, err := run.former(tx, batch)
+	if err != nil {
+		return err
+	}
 	for _, l := range batch {
 		out := outcome{line: l.number, userName: l.cells["user_name"]}
 		key := Key(out.userName)
 		if first, twice := seen[key]; twice {
 			out.reason = fmt.Sprintf("the user name is the same as in line %d", first)
+		} else if former[key] != "" && !exists[key] {
+			out.reason = "the user name was another account's; it is not given again"
 		} else if out.result, err = run.judgeLine(tx, l, exists[key]); err != nil {
 			out.reason = err.Error()
 		}
@@ -161,6 +168,15 @@ func (run *importing) existing(tx *store.Tx, batch []importLine) (map[string]boo
 		return err
 	})
 	return out, err
+}
+
+// former tells which of the user names belonged to an account before.
+func (run *importing) former(tx *store.Tx, batch []importLine) (map[string]authn.AccountID, error) {
+	var keys []any
+	for _, l := range batch {
+		keys = append(keys, []byte(Key(l.cells["user_name"])))
+	}
+	return formerNames(tx, keys)
 }
 
 func (run *importing) judgeLine(tx *store.Tx, l importLine, exists bool) (string, error) {

@@ -13,7 +13,7 @@ func (run *importing) write() error {
 	judged := run.outcomes
 	o := run.office
 	return o.DB.Write(run.env.Context(), func(tx *store.Tx) error {
-		run.outcomes = append([]outcome(nil), judged...)
+		run.outcomes, run.affirmed = append([]outcome(nil), judged...), nil
 		few, err := o.People.Count(tx)
 		if err != nil {
 			return err
@@ -64,7 +64,31 @@ func (run *importing) writeLines(tx *store.Tx) error {
 	if err != nil {
 		return err
 	}
-	return run.add(tx, &wait)
+	if err := run.add(tx, &wait); err != nil {
+		return err
+	}
+	return run.affirmAll(tx)
+}
+
+// affirm notes that the file confirms what the account's affiliations are.
+func (run *importing) affirm(tx *store.Tx, id authn.AccountID) error {
+	if run.affirmed = append(run.affirmed, string(id)); len(run.affirmed) < importBatch {
+		return nil
+	}
+	return run.affirmAll(tx)
+}
+
+func (run *importing) affirmAll(tx *store.Tx) error {
+	if len(run.affirmed) == 0 {
+		return nil
+	}
+	args := []any{}
+	for _, id := range run.affirmed {
+		args = append(args, id)
+	}
+	run.affirmed = nil
+	_, err := tx.Exec(fmt.Sprintf("UPDATE directory_account SET affirmed = %d WHERE id IN ", store.Millis(tx.Now))+places(1, len(args)), args...)
+	return err
 }
 
 func (run *importing) add(tx *store.Tx, wait *additions) error {
@@ -98,6 +122,11 @@ func (run *importing) change(tx *store.Tx, l importLine, out *outcome) error {
 		return fmt.Errorf("line %d: %w", l.number, err)
 	}
 	out.account = now.Account.ID
+	if l.cells["affiliations"] != "" {
+		if err := run.affirm(tx, now.Account.ID); err != nil {
+			return err
+		}
+	}
 	if out.result == "unchanged" {
 		return nil
 	}

@@ -16,21 +16,21 @@ import (
 const entry = `a.id, a.person, a.user_name, a.kind, a.state, a.state_since, a.state_why, a.state_by,
 	a.valid_from, a.valid_until, a.groups, a.affiliations, a.attributes, a.agreed, a.agreed_at, a.last_factor, a.created,
 	p.id, p.number, p.family, p.given, p.family_kana, p.given_kana, p.family_latin, p.given_latin,
-	p.mail, p.mail_verified, p.notify, p.notify_verified, p.recovery, p.recovery_verified, p.lang, p.notices
-	FROM directory_account a JOIN directory_person p ON p.id = a.person`
+	p.mail, p.mail_verified, p.notify, p.notify_verified, p.recovery, p.recovery_verified, p.lang, p.notices,
+	a.affirmed, p.proofs FROM directory_account a JOIN directory_person p ON p.id = a.person`
 
 type scanner interface{ Scan(dest ...any) error }
 
 func scanEntry(row scanner) (Account, Person, error) {
 	var a Account
 	var p Person
-	var since, from, until, agreed, created, mail, notify, recovery int64
-	var groups, affiliations, attributes, tag, notices string
+	var since, from, until, agreed, created, mail, notify, recovery, affirmed int64
+	var groups, affiliations, attributes, tag, notices, proofs string
 	var number sql.NullString
 	err := row.Scan(&a.ID, &a.Person, &a.UserName, &a.Kind, &a.State, &since, &a.StateWhy, &a.StateBy,
 		&from, &until, &groups, &affiliations, &attributes, &a.AgreedVersion, &agreed, &a.LastFactor, &created,
 		&p.ID, &number, &p.Name.Family, &p.Name.Given, &p.Name.FamilyKana, &p.Name.GivenKana, &p.Name.FamilyLatin, &p.Name.GivenLatin,
-		&p.Mail, &mail, &p.Notify, &notify, &p.Recovery, &recovery, &tag, &notices)
+		&p.Mail, &mail, &p.Notify, &notify, &p.Recovery, &recovery, &tag, &notices, &affirmed, &proofs)
 	if errors.Is(err, store.ErrNoRows) {
 		return a, p, ErrNone
 	}
@@ -44,6 +44,10 @@ func scanEntry(row scanner) (Account, Person, error) {
 	if attributes != "" {
 		err = json.Unmarshal([]byte(attributes), &a.Attributes)
 	}
+	if proofs != "" {
+		err = errors.Join(err, json.Unmarshal([]byte(proofs), &p.Proofs))
+	}
+	a.Affirmed = store.Time(affirmed)
 	p.Number, p.Lang, p.Notices = number.String, lang.Tag(tag), NoticeChoice(notices)
 	p.MailVerified, p.NotifyVerified, p.RecoveryVerified = store.Time(mail), store.Time(notify), store.Time(recovery)
 	return a, p, err

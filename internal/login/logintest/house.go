@@ -169,7 +169,7 @@ func New(t testing.TB, schemas []store.Schema, words []lang.Source) *House {
 	h.Jobs = jobs.New(h.DB, "test")
 	h.Audit = audit.New(h.DB, func(data []byte) []byte { return h.Ring.MAC("audit", data) })
 	h.Policy = policy.NewBook(h.DB)
-	h.People = directory.New(h.DB)
+	h.People = directory.New(h.DB, directory.Campus{Claims: directory.Claims{REFEDS: true, IAL2: true}})
 	h.Sessions = session.New(session.Config{}, h.Jobs)
 	h.Parties = rp.New(h.DB, h.Ring.MAC)
 	h.Throttle = throttle.New(throttle.Limits{Kinds: map[authn.Kind]throttle.Limit{clientcert.Kind: clientcert.Tries()}})
