@@ -17,7 +17,10 @@ require (
 	software.sslmate.com/src/go-pkcs12 v0.7.4
 )
 
-require github.com/smallstep/pkcs7 v0.2.3 // indirect
+require (
+	github.com/smallstep/pkcs7 v0.2.3 // indirect
+	golang.org/x/term v0.47.0 // indirect
+)
 
 require (
 	github.com/BurntSushi/toml v1.6.0 // indirect

@@ -44,10 +44,14 @@ func (d *Desk) Out() io.Writer { return d.streams.Out }
 // Err is standard error.
 func (d *Desk) Err() io.Writer { return d.streams.Err }
 
-// Open opens a file, or standard input for "-", which can be read again.
+// Open opens a file, or standard input for "-", which can be read again unless it is
+// typed.
 func (d *Desk) Open(name string) (io.ReadCloser, error) {
 	if name != "-" {
 		return os.Open(name)
+	}
+	if t, ok := d.asTerminal(); ok {
+		return t, nil
 	}
 	if d.stdin == nil {
 		text, err := io.ReadAll(d.streams.In)

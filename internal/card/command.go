@@ -66,15 +66,37 @@ func (d Desk) find(ctx context.Context, word string) (c Card, err error) {
 	return c, err
 }
 
-// secret reads a PIN from a file or standard input.
-func secret(env Env, name string) (authn.Secret, error) {
+// hider is an opened input into which somebody types: what is typed need not be shown.
+type hider interface {
+	Hidden(prompt string) (string, error)
+}
+
+// secret reads a PIN: the first line of a file or of standard input, or what somebody
+// types, which is not shown. A new PIN that nobody sees is typed twice.
+func secret(env Env, name string, fresh bool) (authn.Secret, error) {
 	f, err := env.Open(name)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close() //nolint:errcheck // only read
+	if t, ok := f.(hider); ok {
+		return typed(t, fresh)
+	}
 	text, err := io.ReadAll(io.LimitReader(f, 64))
-	return authn.Secret(strings.TrimSpace(string(text))), err
+	line, _, _ := strings.Cut(string(text), "\n")
+	return authn.Secret(strings.TrimSpace(line)), err
+}
+
+func typed(t hider, fresh bool) (authn.Secret, error) {
+	text, err := t.Hidden("PIN: ")
+	if err != nil || !fresh {
+		return authn.Secret(strings.TrimSpace(text)), err
+	}
+	again, err := t.Hidden("The same PIN again: ")
+	if err == nil && text != again {
+		err = errors.New("the two PINs differ; nothing was changed")
+	}
+	return authn.Secret(strings.TrimSpace(text)), err
 }
 
 // shown is a card as JSON.

@@ -150,7 +150,7 @@ func (c *LetterCommand) Run(env Env) (err error) {
 type HandoverCommand struct {
 	Card     string `arg:"" help:"The card: printed number, own number or id."`
 	Document string `required:"" help:"Document that was looked at (${enum})." enum:"passport,driving-licence,residence-card,my-number-card,student-card,staff-card"`
-	PIN      string `name:"pin" help:"Let the person try the PIN in the reader here: file with the PIN, or - for standard input." placeholder:"FILE"`
+	PIN      string `name:"pin" help:"Let the person try the PIN in the reader here: file with the PIN, or - to type it unseen or for standard input." placeholder:"FILE"`
 	Reader   string `help:"Part of the reader's name." placeholder:"NAME"`
 	JSON     bool   `help:"Print JSON."`
 }
@@ -167,7 +167,7 @@ func (c *HandoverCommand) Run(env Env) error {
 	}
 	var pin authn.Secret
 	if c.PIN != "" {
-		if pin, err = secret(env, c.PIN); err != nil {
+		if pin, err = secret(env, c.PIN, false); err != nil {
 			return err
 		}
 	}

@@ -17,7 +17,7 @@ type UnblockCommand struct {
 	Card     string `arg:"" help:"The card: printed number, own number or id."`
 	Why      string `required:"" help:"Reason, kept in the record."`
 	Document string `required:"" help:"Document that was looked at (${enum})." enum:"passport,driving-licence,residence-card,my-number-card,student-card,staff-card"`
-	PIN      string `name:"pin" help:"PIN that the person chose: file, or - for standard input. Without it the house chooses one and a letter waits." placeholder:"FILE"`
+	PIN      string `name:"pin" help:"PIN that the person chose: file, or - to type it unseen or for standard input. Without it the house chooses one and a letter waits." placeholder:"FILE"`
 	Reader   string `help:"Part of the reader's name." placeholder:"NAME"`
 	JSON     bool   `help:"Print JSON."`
 }
@@ -34,7 +34,7 @@ func (c *UnblockCommand) Run(env Env) error {
 	}
 	m := Mending{Card: k, Reader: c.Reader, Document: c.Document, Why: c.Why}
 	if c.PIN != "" {
-		if m.PIN, err = secret(env, c.PIN); err != nil {
+		if m.PIN, err = secret(env, c.PIN, true); err != nil {
 			return err
 		}
 		if m.PIN == "" {
@@ -132,7 +132,7 @@ func about(env Env, word string, asJSON bool, fn func(d Desk, k Card) (Card, err
 // CheckCommand is "seimon card check".
 type CheckCommand struct {
 	Card string `arg:"" help:"The card: printed number, own number or id."`
-	PIN  string `name:"pin" required:"" help:"File with the PIN, or - for standard input." placeholder:"FILE"`
+	PIN  string `name:"pin" required:"" help:"File with the PIN, or - to type it unseen or for standard input." placeholder:"FILE"`
 	JSON bool   `help:"Print JSON."`
 }
 
@@ -146,7 +146,7 @@ func (c *CheckCommand) Run(env Env) error {
 	if err != nil {
 		return err
 	}
-	pin, err := secret(env, c.PIN)
+	pin, err := secret(env, c.PIN, false)
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,8 @@ type counter struct {
 	sent  int
 	files map[string]string
 	out   bytes.Buffer
+	asked []string // prompts for what is typed unseen
+	lines []string // what is typed then
 }
 
 func open(t *testing.T) *counter {
@@ -140,7 +142,23 @@ func (h *counter) Cards() (card.Desk, error) {
 	return card.Desk{Office: h.Office, Words: h.words, University: "正門大学"}, nil
 }
 
+// keyboard is standard input into which somebody types, one line for each prompt.
+type keyboard struct {
+	io.ReadCloser
+	h *counter
+}
+
+func (k keyboard) Hidden(prompt string) (string, error) {
+	k.h.asked = append(k.h.asked, prompt)
+	line := k.h.lines[0]
+	k.h.lines = k.h.lines[1:]
+	return line, nil
+}
+
 func (h *counter) Open(name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return keyboard{io.NopCloser(strings.NewReader("")), h}, nil
+	}
 	text, ok := h.files[name]
 	if !ok {
 		return nil, fmt.Errorf("%s: no such file", name)
@@ -422,7 +440,12 @@ func TestALockedCardIsUnblocked(t *testing.T) {
 	h.fails("six to eight digits", "unblock", "0001", "--why", "forgot", "--document", "passport", "--pin", "typed")
 	h.files["typed"] = "234567"
 	h.fails("guessed first", "unblock", "0001", "--why", "forgot", "--document", "passport", "--pin", "typed")
-	h.files["typed"] = "271934"
+	h.asked, h.lines = nil, []string{"271934", "271943"}
+	h.fails("the two PINs differ", "unblock", "0001", "--why", "forgot", "--document", "passport", "--pin", "-")
+	if strings.Join(h.asked, "") != "PIN: The same PIN again: " {
+		t.Errorf("asked for %q", h.asked)
+	}
+	h.files["typed"] = "271934\nwhat a pipe sends after the line\n"
 	h.ok("unblock", "0001", "--why", "ten wrong PINs", "--document", "passport", "--pin", "typed")
 	h.must(h.signs("271934"))
 	if c := h.find("0001"); c.Locked() || c.Letter() || c.Tries != 10 {
