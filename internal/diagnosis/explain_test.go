@@ -294,6 +294,23 @@ func TestExplainShowsADecisionThatWouldDifferToday(t *testing.T) {
 	}
 }
 
+// The owner of a service reads which field did not fit; what was sent there is foreign.
+func TestExplainNamesTheField(t *testing.T) {
+	o := newOffice(t)
+	s := o.begin("192.0.2.1")
+	s.event("request.refused", map[string]string{"code": "R3.redirect", "field": "redirect_uri", "sent": "https://evil.example/\x1b[31m\n", "registered": "https://ok.example/"})
+	r := o.must(s.support)
+	for tag, want := range map[lang.Tag]string{
+		lang.EN: `Field: "redirect_uri". Sent: "https://evil.example/\x1b[31m\n". Registered: "https://ok.example/".`,
+		lang.JA: `項目: "redirect_uri"。 送られた値: "https://evil.example/\x1b[31m\n"。 登録の値: "https://ok.example/"。`,
+	} {
+		lines := r.Speak(o.words.In(tag)).Timeline
+		if last := lines[len(lines)-1].Text; !strings.Contains(last, want) {
+			t.Errorf("%q", last)
+		}
+	}
+}
+
 func TestExplainSurvivesStrangeRecords(t *testing.T) {
 	o := newOffice(t)
 	s := o.begin("192.0.2.1")

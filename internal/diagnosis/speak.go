@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -70,10 +71,29 @@ func (r *Report) line(p lang.Printer, e Entry) string {
 	if e.Type == "signin.begun" && e.verdict != nil {
 		text += " " + decided(p, *e.verdict)
 	}
+	if p.Has("diagnosis.event." + e.Type) {
+		text += field(p, e.Facts)
+	}
 	if e.Actor != "" {
 		text += " [" + e.Actor + "]"
 	}
 	return text
+}
+
+// field names the field of a service's message that did not fit, and what was sent in
+// it: foreign text, so it is quoted.
+func field(p lang.Printer, facts map[string]string) string {
+	out := ""
+	if facts["field"] == "" {
+		return out
+	}
+	out += " " + p.T("diagnosis.explain.field", "field", strconv.QuoteToGraphic(facts["field"]))
+	for _, k := range []string{"sent", "registered", "why"} {
+		if facts[k] != "" {
+			out += " " + p.T("diagnosis.explain.field."+k, "text", strconv.QuoteToGraphic(facts[k]))
+		}
+	}
+	return out
 }
 
 // causeOf is the cause sentence of an event that carries a code, with the code.

@@ -52,7 +52,7 @@ func main() {
 		{"phpcas", 120 * time.Second, []string{*bin + "/phpcas", *here}, "", 12},
 		{"openid-client", 240 * time.Second, []string{"node", *here + "/openid-client/main.mjs"}, "openid-client.localhost", 9},
 		{"federation", 120 * time.Second, []string{*bin + "/federation"}, "", 1},
-		{"saml", 300 * time.Second, []string{*bin + "/saml", "-here", *here}, "", 16},
+		{"saml", 420 * time.Second, []string{*bin + "/saml", "-here", *here}, "", 16},
 		{"conformance", 200 * time.Second, []string{*bin + "/conformance"}, "", 4},
 	}
 	if *only != "" {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"seimon/internal/audit"
-	"seimon/internal/authn"
 	"seimon/internal/diagnosis"
 	"seimon/internal/store"
 )
@@ -45,15 +44,9 @@ func skewOf(what string, t times, now time.Time) *skew {
 }
 
 const (
-	// absurd is from where on a time is nonsense and no clock.
-	absurd = 366 * 24 * time.Hour
+	absurd = diagnosis.AbsurdClock
 	// skewQuiet is how long one client's wrong clock is put on record only once.
 	skewQuiet = time.Minute
-	// skewSpan is how far back other clients are looked at: when several seem to be wrong
-	// in the same way, it is our own clock.
-	skewSpan = time.Hour
-	// skewOthers is how many others make it so.
-	skewOthers = 2
 )
 
 // skews remembers what was put on record lately.
@@ -66,9 +59,6 @@ type noted struct {
 	at      time.Time
 	support string
 }
-
-// eventSkew is a request that a wrong clock spoilt.
-const eventSkew = "request.refused"
 
 // wrongClock puts a wrong clock on record and gives the sentence for the owner of the
 // service: whose clock, by how much, and the code that the help desk opens.
@@ -85,13 +75,15 @@ func (f *Front) wrongClock(ctx context.Context, c *client, s *skew) string {
 	if !ok || now.Sub(known.at) >= skewQuiet {
 		known = noted{now, diagnosis.NewCode()}
 		err := f.DB.Write(ctx, func(tx *store.Tx) error {
-			code, err := f.whose(tx, c.ID, direction)
-			if err != nil {
+			code := "B3." + direction
+			if ours, err := diagnosis.OwnClock(tx, f.Audit, c.ID, direction); err != nil {
 				return err
+			} else if ours {
+				code = "B3.here"
 			}
 			return f.Audit.Append(tx, audit.Event{
-				Type: eventSkew, Support: known.support, Party: c.ID,
-				Facts: map[string]string{"code": string(code), "seconds": strconv.FormatInt(seconds, 10), "direction": direction, "what": s.what, "front": Name},
+				Type: diagnosis.EventRefused, Support: known.support, Party: c.ID,
+				Facts: map[string]string{"code": code, "seconds": strconv.FormatInt(seconds, 10), diagnosis.FactDirection: direction, "what": s.what, "front": Name},
 			})
 		})
 		if err != nil {
@@ -106,19 +98,4 @@ func (f *Front) wrongClock(ctx context.Context, c *client, s *skew) string {
 	}
 	return fmt.Sprintf("by its times the %s was made by a clock that is %d seconds %s; our clock says %s; support code %s",
 		s.what, seconds, direction, now.UTC().Format(time.RFC3339), known.support)
-}
-
-// whose tells whose clock is wrong: B3.fast or B3.slow for the service's, B3.here for ours.
-func (f *Front) whose(tx *store.Tx, client, direction string) (authn.Code, error) {
-	events, err := f.Audit.Find(tx, audit.Query{TypePrefix: eventSkew, Since: tx.Now.Add(-skewSpan), Newest: true, Limit: 200})
-	others := map[string]bool{}
-	for _, e := range events {
-		if e.Party != client && e.Facts["direction"] == direction {
-			others[e.Party] = true
-		}
-	}
-	if len(others) >= skewOthers {
-		return "B3.here", err
-	}
-	return authn.Code("B3." + direction), err
 }

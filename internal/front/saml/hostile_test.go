@@ -311,8 +311,8 @@ func TestRefusalsNameTheField(t *testing.T) {
 		{"address", asking{attrs: []string{"AssertionConsumerServiceURL", evil}}, "R3.redirect", "AssertionConsumerServiceURL", "sent", evil, "not set up correctly"},
 		{"unknown", asking{issuer: "https://nobody.example.org/sp"}, "R3.unknown", "Issuer", "sent", "https://nobody.example.org/sp", "not registered here"},
 		{"place", asking{destination: origin + "/elsewhere"}, "R3.request", "Destination", "registered", sso, "not set up correctly"},
-		{"fast", asking{instant: now.Add(10 * time.Minute).UTC().Format(time.RFC3339)}, "B3", "IssueInstant", "seconds", "-600", "not set up correctly"},
-		{"slow", asking{instant: now.Add(-time.Hour).UTC().Format(time.RFC3339)}, "B3", "IssueInstant", "seconds", "3600", "open for a long time"},
+		{"fast", asking{instant: now.Add(10 * time.Minute).UTC().Format(time.RFC3339)}, "B3.fast", "IssueInstant", "seconds", "600", "not set up correctly"},
+		{"slow", asking{instant: now.Add(-time.Hour).UTC().Format(time.RFC3339)}, "B3.slow", "IssueInstant", "seconds", "3600", "open for a long time"},
 		{"metadata", asking{issuer: "https://old.example.org/sp", instant: now.Add(2 * time.Hour).UTC().Format(time.RFC3339)}, "R3.metadata", "validUntil", "", "", "not set up correctly"},
 	} {
 		name := c.name

@@ -148,7 +148,7 @@ func (f *Front) verified(r *http.Request, m *message, local string) (*service, *
 		no.Facts["registered"] = f.site.URL(string(m.door))
 		return s, n, no
 	}
-	return s, n, fresh(s.ID, n.Attr("IssueInstant"), f.DB.Now())
+	return s, n, fresh(s.ID, n, signed, f.DB.Now())
 }
 
 const entityFormat = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"time"
 
 	"seimon/internal/front/saml/metadata"
 	"seimon/internal/front/saml/xmldoc"
@@ -116,10 +115,8 @@ func (f *Front) acceptLogout(r *http.Request, m *message) (*leaving, error) {
 		return q, fault(badLogout, s.ID, "NameID", "").Because(err)
 	}
 	q.Name, q.Opened = name.Text(), key
-	if until := n.Attr("NotOnOrAfter"); until != "" {
-		if t, err := time.Parse(time.RFC3339, until); err != nil || !f.DB.Now().Before(t.Add(skew)) {
-			return q, fault(badLogout, s.ID, "NotOnOrAfter", until)
-		}
+	if err := notOver(s.ID, n, f.DB.Now()); err != nil {
+		return q, err
 	}
 	for _, i := range n.All(metadata.SAMLP, "SessionIndex") {
 		q.Indexes = append(q.Indexes, i.Text())

@@ -234,24 +234,3 @@ func (f *Front) read(r *http.Request, id string, find func(*store.Tx, string) (r
 	})
 	return s, err
 }
-
-// fresh checks when a message was made (SAML Core 2.0, 1.3.3). A fault says by how
-// many seconds the clocks differ.
-func fresh(party, instant string, now time.Time) error {
-	t, err := time.Parse(time.RFC3339, instant)
-	if err != nil {
-		return fault(badRequest, party, "IssueInstant", instant)
-	}
-	var off time.Duration
-	switch age := now.Sub(t); {
-	case age < -skew:
-		off = age
-	case age > requestLife+skew:
-		off = age
-	default:
-		return nil
-	}
-	no := fault(badClock, party, "IssueInstant", instant)
-	no.Facts["seconds"] = strconv.Itoa(int(off.Seconds())) // negative: the service is ahead
-	return no
-}

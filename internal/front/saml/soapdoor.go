@@ -261,7 +261,7 @@ func complaint(cause *authn.Fault) string {
 	out := facts["field"] + " does not fit"
 	switch {
 	case cause.Code.Family() == "B3":
-		out = facts["field"] + " shows a clock that is wrong by " + facts["seconds"] + " seconds"
+		out = "by " + facts["field"] + " your clock is " + facts["seconds"] + " seconds " + strings.TrimPrefix(string(cause.Code), "B3.")
 	case facts["sent"] != "":
 		out = facts["field"] + " does not fit: " + facts["sent"]
 	}

@@ -21,7 +21,9 @@ const (
 	badSignature authn.Code = "R3.signature"
 	badMetadata  authn.Code = "R3.metadata"
 	badLogout    authn.Code = "R3.logout"
-	badClock     authn.Code = "B3"
+	clockFast    authn.Code = "B3.fast"
+	clockSlow    authn.Code = "B3.slow"
+	clockHere    authn.Code = "B3.here"
 )
 
 // fault makes such a cause. sent is what the service sent in that field.
@@ -45,8 +47,13 @@ func (f *Front) explained(h web.Handler) web.Handler {
 		if shown.Code.Family() == "B3" {
 			// What to do about clocks is for the service's people. To the person an old
 			// request is mostly a bookmark, or a page that stood open for long.
-			if shown.Code = "R3"; shown.Facts["seconds"] > "" && shown.Facts["seconds"][0] != '-' {
+			switch {
+			case shown.Facts["what"] == "LogoutRequest":
+				shown.Code = badLogout
+			case cause.Code == clockSlow && shown.Facts["what"] == "AuthnRequest":
 				shown.Code = "B1.expired"
+			default:
+				shown.Code = "R3"
 			}
 		}
 		shown.Facts["support"] = support
@@ -64,8 +71,15 @@ func (f *Front) record(r *http.Request, cause *authn.Fault) string {
 	support, party := diagnosis.NewCode(), facts["party"]
 	delete(facts, "party")
 	err := f.DB.Write(r.Context(), func(tx *store.Tx) error {
+		if d := facts[diagnosis.FactDirection]; d != "" {
+			if ours, err := diagnosis.OwnClock(tx, f.Audit, party, d); err != nil {
+				return err
+			} else if ours {
+				facts["code"] = string(clockHere)
+			}
+		}
 		return f.Audit.Append(tx, audit.Event{
-			Type: "request.refused", Support: support, Party: party,
+			Type: diagnosis.EventRefused, Support: support, Party: party,
 			Address: web.ClientOf(r).Addr.String(), Facts: facts,
 		})
 	})

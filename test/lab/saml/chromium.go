@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -21,6 +22,7 @@ type journey struct {
 	TOTP     string   `json:"totp,omitempty"`
 	Network  string   `json:"network"`
 	Press    []string `json:"press,omitempty"` // selectors to click afterwards
+	Look     bool     `json:"look,omitempty"`  // go there and answer nothing
 }
 
 // end is where a journey led.
@@ -36,6 +38,13 @@ type chromium struct {
 	in  *json.Encoder
 	out *bufio.Scanner
 	cmd *exec.Cmd
+	end io.Closer
+}
+
+// close lets the browser end.
+func (c *chromium) close() {
+	c.end.Close() //nolint:errcheck // it ends with us otherwise
+	c.cmd.Wait()  //nolint:errcheck // it was told to end
 }
 
 func openChromium(here string) (*chromium, error) {
@@ -51,7 +60,7 @@ func openChromium(here string) (*chromium, error) {
 	}
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 1<<22)
-	return &chromium{json.NewEncoder(in), lines, cmd}, cmd.Start()
+	return &chromium{json.NewEncoder(in), lines, cmd, in}, cmd.Start()
 }
 
 func (c *chromium) walk(j journey) (end, error) {

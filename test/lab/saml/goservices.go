@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	crewjam "github.com/crewjam/saml"
 	"github.com/crewjam/saml/samlsp"
@@ -82,6 +83,7 @@ func crewjamService(s *stand.Stand, host, level string, idp []byte) (string, err
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/saml/", m)
+	(&crewjamLogout{m, meta}).mount(mux)
 	mux.Handle("/", m.RequireAccount(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, _ := samlsp.SessionFromContext(r.Context()).(samlsp.JWTSessionClaims)
 		out := seen{Name: c.Subject, Attributes: map[string][]string{}}
@@ -114,6 +116,10 @@ func gosaml2Service(s *stand.Stand, host, level string, idp []byte) (string, err
 				Binding  string `xml:"Binding,attr"`
 				Location string `xml:"Location,attr"`
 			} `xml:"SingleSignOnService"`
+			SLO []struct {
+				Binding  string `xml:"Binding,attr"`
+				Location string `xml:"Location,attr"`
+			} `xml:"SingleLogoutService"`
 		} `xml:"IDPSSODescriptor"`
 	}
 	if err := xml.Unmarshal(idp, &meta); err != nil {
@@ -137,7 +143,8 @@ func gosaml2Service(s *stand.Stand, host, level string, idp []byte) (string, err
 		ServiceProviderIssuer: id, AudienceURI: id, IDPCertificateStore: store, SignAuthnRequests: true,
 		SignAuthnRequestsAlgorithm:     dsig.RSASHA256SignatureMethod,
 		SignAuthnRequestsCanonicalizer: dsig.MakeC14N10ExclusiveCanonicalizerWithPrefixList(""), NameIdFormat: saml2.NameIdFormatPersistent,
-		SPKeyStore: dsig.TLSCertKeyStore{Certificate: [][]byte{who.cert.Raw}, PrivateKey: who.key},
+		SPKeyStore:             dsig.TLSCertKeyStore{Certificate: [][]byte{who.cert.Raw}, PrivateKey: who.key},
+		IdentityProviderSLOURL: meta.Role.SLO[0].Location, ServiceProviderSLOURL: origin + "/slo",
 	}
 	if level != "" {
 		sp.RequestedAuthnContext = &saml2.RequestedAuthnContext{Comparison: saml2.AuthnPolicyMatchExact, Contexts: []string{level}}
@@ -147,7 +154,13 @@ func gosaml2Service(s *stand.Stand, host, level string, idp []byte) (string, err
 		return "", err
 	}
 	mux := http.NewServeMux()
+	here := &gosaml2Sessions{sp: sp, open: map[string]gosaml2Session{}}
+	here.mount(mux)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		if _, have := here.of(r); have != nil {
+			show(w, have.seen)
+			return
+		}
 		address, err := sp.BuildAuthURL("relay")
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -169,10 +182,11 @@ func gosaml2Service(s *stand.Stand, host, level string, idp []byte) (string, err
 			http.Error(w, err.Error(), http.StatusForbidden)
 			return
 		}
-		show(w, out)
+		here.begin(w, out)
+		show(w, out.seen)
 	})
 	l.set(mux)
-	own, err := sp.Metadata()
+	own, err := sp.MetadataWithSLO(int64(24 * time.Hour)) // it takes the hours for nanoseconds
 	if err != nil {
 		return "", err
 	}
@@ -187,29 +201,29 @@ func gosaml2Service(s *stand.Stand, host, level string, idp []byte) (string, err
 	return origin + "/", register(s, id, text, more...)
 }
 
-func readByGosaml2(sp *saml2.SAMLServiceProvider, response string) (seen, error) {
+func readByGosaml2(sp *saml2.SAMLServiceProvider, response string) (gosaml2Session, error) {
 	info, err := sp.RetrieveAssertionInfo(response)
 	if err != nil {
-		return seen{}, err
+		return gosaml2Session{}, err
 	}
 	if info.WarningInfo.InvalidTime || info.WarningInfo.NotInAudience {
-		return seen{}, fmt.Errorf("warnings %+v", info.WarningInfo)
+		return gosaml2Session{}, fmt.Errorf("warnings %+v", info.WarningInfo)
 	}
-	out := seen{Name: info.NameID, Attributes: map[string][]string{}}
+	out := gosaml2Session{seen{Name: info.NameID, Attributes: map[string][]string{}}, info.SessionIndex}
 	for name := range info.Values {
 		key := name
 		if f := info.Values[name].FriendlyName; f != "" {
 			key = f
 		}
 		for _, v := range info.Values[name].Values {
-			out.Attributes[key] = append(out.Attributes[key], v.Value)
+			out.seen.Attributes[key] = append(out.seen.Attributes[key], v.Value)
 		}
 	}
 	if len(info.Assertions) != 1 {
 		return out, errors.New("not one assertion")
 	}
 	if c := info.Assertions[0].AuthnStatement.AuthnContext; c != nil && c.AuthnContextClassRef != nil {
-		out.Class = c.AuthnContextClassRef.Value
+		out.seen.Class = c.AuthnContextClassRef.Value
 	}
 	return out, nil
 }

@@ -20,7 +20,7 @@ type provider struct {
 	name       string
 	plain, mfa string
 	tellsClass bool
-	logout     string // signs out; empty where the provider has none
+	logout     string // signs out
 }
 
 func main() {
@@ -56,19 +56,25 @@ func main() {
 	if !r.Check("Chromium starts", func() error { return err }) {
 		r.Exit()
 	}
+	r.Check("every message that we send is valid by the schemas", func() error {
+		w, err := startWitnesses(s, idp)
+		if err != nil {
+			return err
+		}
+		return w.walk(c)
+	})
 	for i, p := range all {
 		v := &visit{stand: s, provider: p, browser: c, other: all[(i+1)%len(all)]}
 		good := r.Check(p.name+": password on campus, attributes", v.campus)
 		good = r.Check(p.name+": the service asks for MFA, the person steps up", v.stepUp) && good
 		good = r.Check(p.name+": MFA that the person cannot reach is told to the service", v.unreached) && good
-		if p.logout != "" {
-			good = r.Check(p.name+": sign-out there ends the session at the gate and elsewhere", v.leave) && good
-			good = r.Check(p.name+": sign-out at the gate ends the session there", v.told) && good
-		}
+		good = r.Check(p.name+": sign-out there ends the session at the gate and elsewhere", v.leave) && good
+		good = r.Check(p.name+": sign-out at the gate ends the session there", v.told) && good
 		if !good {
 			fmt.Println(a.log())
 		}
 	}
+	c.close()
 	a.stop()
 	r.Exit()
 }
@@ -88,7 +94,7 @@ func goProviders(s *stand.Stand, idp []byte) ([]provider, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name, err)
 		}
-		all = append(all, provider{name: c.name, plain: plain, mfa: strong, tellsClass: c.class})
+		all = append(all, provider{name: c.name, plain: plain, mfa: strong, tellsClass: c.class, logout: plain + "logout"})
 	}
 	return all, nil
 }
@@ -175,7 +181,8 @@ func (v *visit) unreached() error {
 	return nil
 }
 
-// leave signs out at the provider: the gate asks for a password again.
+// leave signs out at the provider: both it and another one send the person to the
+// gate, which asks for a password again.
 func (v *visit) leave() error {
 	who := v.stand.Take(false)
 	for _, address := range []string{v.other.plain, v.provider.plain} {
@@ -194,8 +201,17 @@ func (v *visit) leave() error {
 	if strings.HasPrefix(e.URL, v.stand.SSO) {
 		return fmt.Errorf("ended at %s: %.300s", e.URL, e.Text)
 	}
-	if err := v.asksAgain(who); err != nil {
-		return fmt.Errorf("%w after %s: %.200s", err, e.URL, e.Text)
+	look := as(who, "campus", v.provider.plain)
+	look.Look = true
+	at, err := v.browser.walk(look)
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(at.URL, v.stand.SSO+"/login/") {
+		return fmt.Errorf("the session there lives on at %s after %s: %.200s", at.URL, e.URL, e.Text)
+	}
+	if err := v.asksAgain(who, v.other); err != nil {
+		return fmt.Errorf("%s: %w after %s: %.200s", v.other.name, err, e.URL, e.Text)
 	}
 	return nil
 }
@@ -218,17 +234,17 @@ func (v *visit) told() error {
 	if strings.Contains(e.Text, "everywhere") || strings.Contains(e.Text, "すべてのサービスからは") {
 		return fmt.Errorf("partial at %s: %.300s", e.URL, e.Text)
 	}
-	if err := v.asksAgain(who); err != nil {
+	if err := v.asksAgain(who, v.provider); err != nil {
 		return fmt.Errorf("%w after %s: %.200s", err, e.URL, e.Text)
 	}
 	return nil
 }
 
-// asksAgain waits until the provider sends the person to the gate for a password; a
+// asksAgain waits until a provider sends the person to the gate for a password; a
 // sign-out by SOAP takes a moment.
-func (v *visit) asksAgain(who stand.Person) error {
+func (v *visit) asksAgain(who stand.Person, p provider) error {
 	for range 10 {
-		e, err := v.browser.walk(as(who, "campus", v.provider.plain))
+		e, err := v.browser.walk(as(who, "campus", p.plain))
 		if err != nil {
 			return err
 		}

@@ -21,7 +21,7 @@ async function page(journey) {
 /** settled waits until no form is about to send itself and the page has come to rest. */
 async function settled(p) {
   for (let n = 0; n < 40; n++) {
-    const busy = await p.evaluate(() => document.readyState !== 'complete' || Boolean(document.querySelector('form[data-auto], a.primary[href*="SAMLRequest="]'))
+    const busy = await p.evaluate(() => document.readyState !== 'complete' || Boolean(document.querySelector('form[data-auto], form[id^=SAML], a.primary[href*="SAMLRequest="]'))
       || /\/login\/\w+$/.test(location.pathname) && !document.querySelector('form, h1')).catch(() => true);
     if (!busy) return;
     await new Promise((r) => setTimeout(r, 100));
@@ -34,6 +34,7 @@ async function walk(j) {
   await p.goto(j.url, { waitUntil: 'load' });
   for (let n = 0; n < 10; n++) {
     await settled(p);
+    if (j.look) break;
     if (!p.url().startsWith(lab.sso + '/login/')) break;
     const kind = await p.evaluate(() => document.querySelector('form.step input[name=kind]')?.value
       ?? (document.querySelector('input[name=agree]') ? 'agree' : document.querySelector('input[name=username]') ? 'username' : 'end'));
