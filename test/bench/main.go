@@ -25,6 +25,7 @@ type bench struct {
 	quick    bool
 	span     time.Duration // of one measurement
 	crowd    int           // accounts of the large campus
+	services int           // in a federation
 	sessions int
 	profile  string
 	parallel int
@@ -51,6 +52,7 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&b.binary, "binary", "", "the program; built from the source otherwise")
 	flags.DurationVar(&b.span, "span", 15*time.Second, "length of one measurement")
 	flags.IntVar(&b.crowd, "crowd", 1_000_000, "accounts of the large campus")
+	flags.IntVar(&b.services, "services", 10_000, "services of the federation with which the program starts")
 	flags.IntVar(&b.sessions, "sessions", 100_000, "sessions whose memory is measured")
 	flags.StringVar(&b.profile, "profile", "", "address where the program shows profiles, such as 127.0.0.1:6060")
 	flags.IntVar(&b.parallel, "parallel", 0, "hashes that the program may compute at a time; its own default otherwise")
@@ -60,7 +62,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	if b.quick {
-		b.span, b.crowd, b.sessions = 2*time.Second, 5_000, 300
+		b.span, b.crowd, b.sessions, b.services = 2*time.Second, 5_000, 300, 300
 	}
 	var err error
 	if b.dir, err = os.MkdirTemp("", "seimon-bench-"); err != nil {

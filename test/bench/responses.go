@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -123,16 +124,30 @@ func used() time.Duration {
 
 // response asks as a SAML service does, with the session that the browser has.
 func (b *browser) response(service string) error {
+	r, err := b.get(b.requestPath(service))
+	if err == nil && (r.status != 200 || !bytes.Contains(r.body, []byte(`name="SAMLResponse"`))) {
+		err = fmt.Errorf("no response: %d to %q: %.300s", r.status, r.location, r.body)
+	}
+	return err
+}
+
+// ask asks without a session: the answer leads to the sign-in page.
+func (b *browser) ask(service string) error {
+	r, err := b.get(b.requestPath(service))
+	if err == nil && !strings.HasPrefix(r.location, "/login/") {
+		err = fmt.Errorf("no sign-in page: %d to %q: %.300s", r.status, r.location, r.body)
+	}
+	return err
+}
+
+// requestPath is an AuthnRequest by Redirect.
+func (b *browser) requestPath(service string) string {
 	var id [16]byte
 	rand.Read(id[:]) //nolint:errcheck // never fails (crypto/rand.Read)
 	text := fmt.Sprintf(`<samlp:AuthnRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" ID="_%x" Version="2.0" IssueInstant="%s"`+
 		` Destination="%s/saml/sso"><saml:Issuer xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion">%s</saml:Issuer></samlp:AuthnRequest>`,
 		id, time.Now().UTC().Format(time.RFC3339), b.campus.Gate.Origin, service)
-	r, err := b.get("/saml/sso?RelayState=a-state&SAMLRequest=" + url.QueryEscape(base64.StdEncoding.EncodeToString(stored(text))))
-	if err == nil && (r.status != 200 || !bytes.Contains(r.body, []byte(`name="SAMLResponse"`))) {
-		err = fmt.Errorf("no response: %d to %q: %.300s", r.status, r.location, r.body)
-	}
-	return err
+	return "/saml/sso?RelayState=a-state&SAMLRequest=" + url.QueryEscape(base64.StdEncoding.EncodeToString(stored(text)))
 }
 
 // stored wraps a text in DEFLATE without compressing it (RFC 1951 3.2.4), which costs
