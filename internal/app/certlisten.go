@@ -333,6 +333,7 @@ func (r registrar) Page(tx *store.Tx, after string, limit int) ([]trust.Known, e
 // managedCommand is "seimon managed-computers".
 type managedCommand struct {
 	Browser string `arg:"" enum:"chrome,edge,firefox" help:"chrome, edge or firefox."`
+	System  string `help:"System of the computers (${enum})." enum:"windows,macos,linux" default:"linux"`
 }
 
 // Run prints the policy with which a browser shows the university's certificates without asking.
@@ -344,12 +345,12 @@ func (c managedCommand) Run(d *Desk) error {
 	if h.Door == nil {
 		return errors.New("no certificate host is configured: [certificate_host]")
 	}
-	p, err := h.Door.Policies(d.ctx)
+	p, err := h.Door.Policies(d.ctx, c.System)
 	if err != nil {
 		return err
 	}
 	text := map[string]string{"chrome": p.Chrome, "edge": p.Edge, "firefox": p.Firefox}[c.Browser]
-	_, err = fmt.Fprintln(d.Out(), text)
+	_, err = fmt.Fprintln(d.Out(), strings.TrimSpace(text))
 	return err
 }
 

@@ -530,18 +530,3 @@ func TestPoolOfNames(t *testing.T) {
 		t.Error(b.Text())
 	}
 }
-
-func TestPoliciesOfManagedComputers(t *testing.T) {
-	h := open(t, nil)
-	p, err := h.door.Policies(t.Context())
-	h.must(err)
-	for _, want := range []string{"AutoSelectCertificateForUrls", `{\"pattern\":\"https://[*.]cert.sso.example.ac.jp\",\"filter\":{\"ISSUER\":{\"CN\":\"Example University User CA G1\"}}}`} {
-		if !strings.Contains(p.Chrome, want) || !strings.Contains(p.Edge, want) {
-			t.Errorf("%s is missing:\n%s\n%s", want, p.Chrome, p.Edge)
-		}
-	}
-	b := webtest.New(t, logintest.Origin, h.Site.Handler())
-	b.Get("/help/managed-computers").WantStatus(http.StatusOK).Want("cert.sso.example.ac.jp", "SecurityDevices")
-	b.Accept = "en"
-	b.Get("/help/managed-computers?lang=en").Want("On computers that several people share")
-}
