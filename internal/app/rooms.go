@@ -115,7 +115,7 @@ func newCAS(h *House) (login.Front, error) {
 
 func newPortal(h *House) (login.Front, error) {
 	p, err := portal.New(portal.Rooms{
-		Hall: h.Hall, Loop: h.loops,
+		Hall: h.Hall, Loop: h.loops, Enter: h.enter,
 	})
 	if err == nil {
 		h.sweeps = append(h.sweeps, p.Sweep)

@@ -10,6 +10,7 @@ import (
 	"seimon/internal/directory"
 	"seimon/internal/front/saml"
 	"seimon/internal/login"
+	"seimon/internal/rp"
 	"seimon/internal/store"
 )
 
@@ -88,6 +89,14 @@ func (h *House) samlFront() *saml.Front { return h.Hall.Front(saml.Name).(*saml.
 
 // SAMLMetadata is where the signed metadata of the identity provider is.
 func (h *House) SAMLMetadata() string { return h.samlFront().MetadataURL() }
+
+// enter is where a sign-in to a service of a federation begins.
+func (h *House) enter(p rp.Party) string {
+	if p.Protocol != saml.Name {
+		return ""
+	}
+	return h.samlFront().StartURL(p.ID)
+}
 
 // Surroundings is what the judgement of services and signing keys needs: what federations
 // publish of us, and the names of the network.

@@ -1,8 +1,11 @@
 package rp
 
 import (
+	"context"
 	"errors"
+	"slices"
 
+	"seimon/internal/authn"
 	"seimon/internal/store"
 )
 
@@ -14,6 +17,75 @@ type Source interface {
 	// transaction and must not write. The version it gives must change with
 	// everything else in the party.
 	Find(tx *store.Tx, id string) (Party, error)
+}
+
+// Searcher is a source that can be looked through.
+type Searcher interface {
+	// Search lists the ids of parties whose id or name contains the text, at most limit;
+	// more tells that there are others. It must not be called inside a transaction.
+	Search(ctx context.Context, text string, limit int) (ids []string, more bool, err error)
+}
+
+// Search looks for parties that the university did not register itself.
+func (b *Book) Search(ctx context.Context, text string, limit int) (ids []string, more bool, err error) {
+	for _, s := range b.sources {
+		in, ok := s.(Searcher)
+		if !ok {
+			continue
+		}
+		found, others, err := in.Search(ctx, text, limit-len(ids))
+		if err != nil {
+			return nil, false, err
+		}
+		ids, more = append(ids, found...), more || others
+	}
+	return ids, more, nil
+}
+
+// Searchable tells whether there is anything to look through.
+func (b *Book) Searchable(tx *store.Tx) (bool, error) {
+	for _, s := range b.sources {
+		if in, ok := s.(interface {
+			Any(tx *store.Tx) (bool, error)
+		}); ok {
+			if any, err := in.Any(tx); any || err != nil {
+				return any, err
+			}
+		}
+	}
+	return false, nil
+}
+
+// Used lists the parties that the university did not register itself and that an
+// account has agreed about or is signed in at, those used last first, at most limit.
+// visited names parties beside those on record here.
+func (b *Book) Used(tx *store.Tx, account authn.AccountID, visited []string, limit int) ([]Party, error) {
+	given, err := b.Consents(tx, account)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(given, func(x, y Given) int { return y.At.Compare(x.At) })
+	ids := slices.Clone(visited)
+	for _, g := range given {
+		ids = append(ids, g.Party)
+	}
+	var out []Party
+	seen := map[string]bool{}
+	for _, id := range ids {
+		if seen[id] || len(out) >= limit {
+			continue
+		}
+		seen[id] = true
+		p, err := b.Get(tx, id)
+		if errors.Is(err, ErrNone) || authn.AsFault(err) != nil || err == nil && (p.Source == "" || p.Disabled) {
+			continue // gone, or one that is listed anyway
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
 }
 
 // Also lets the book find parties in s, after its own and those of sources named

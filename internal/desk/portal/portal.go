@@ -34,6 +34,9 @@ type Rooms struct {
 	// Loop tells whether the mailbox of an address opens only through this very
 	// sign-in; nil means that none does.
 	Loop func(address string) bool
+	// Enter gives the address at which a sign-in to a party begins that has no first
+	// page of its own; empty when there is none. May be nil.
+	Enter func(p rp.Party) string
 }
 
 // below are the rooms of the hall.
@@ -69,6 +72,7 @@ func (p *Portal) Name() string { return name }
 // Mount adds every route of the portal.
 func (p *Portal) Mount(site *web.Site) {
 	site.Page("GET /portal", p.page((*guest).start))
+	site.Page("GET /portal/services", p.page((*guest).find))
 	site.Page("GET /portal/factors", p.page((*guest).factors))
 	site.Page("GET /portal/add/{kind}", p.changing("/portal/add/{kind}", (*guest).setup))
 	site.Page("POST /portal/add/{kind}", p.changing("/portal/add/{kind}", (*guest).setUp))

@@ -93,13 +93,26 @@ func hasSecond(has []authn.Authenticator) bool {
 	})
 }
 
-// services are the parties that people can enter, the portal among them.
+// mostUsed bounds the services of federations in lists.
+const mostUsed = 30
+
+// services are the parties that people can enter, the portal among them: those that the
+// university registered, and those of federations that this person has used.
 func (g *guest) services(tx *store.Tx) ([]rp.Party, error) {
 	all, err := g.Parties.List(tx)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(all, func(p rp.Party) bool { return p.Disabled }), nil
+	visits, err := g.Sessions.Visits(tx, g.Session.ID)
+	if err != nil {
+		return nil, err
+	}
+	var visited []string
+	for _, v := range visits {
+		visited = append(visited, v.Party)
+	}
+	used, err := g.Parties.Used(tx, g.Account.ID, visited, mostUsed)
+	return slices.DeleteFunc(append(all, used...), func(p rp.Party) bool { return p.Disabled }), err
 }
 
 // remove takes a method out of use.

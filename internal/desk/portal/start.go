@@ -13,6 +13,7 @@ import (
 	"seimon/internal/factor"
 	"seimon/internal/mail"
 	"seimon/internal/policy"
+	"seimon/internal/rp"
 	"seimon/internal/store"
 )
 
@@ -30,6 +31,7 @@ type startPage struct {
 	OnCampus bool
 	Todo     []todo
 	Services []serviceLink
+	Search   bool // there are services of federations to look for
 }
 
 // todo is one thing that needs the person's attention.
@@ -38,6 +40,7 @@ type todo = desk.Todo
 // serviceLink is a service that the person may use.
 type serviceLink struct {
 	Name, URL, Next string
+	Elsewhere       bool // of a federation
 }
 
 func (g *guest) start() error {
@@ -68,6 +71,9 @@ func (g *guest) start() error {
 			return err
 		}
 		if page.Services, err = g.links(tx, f, s); err != nil {
+			return err
+		}
+		if page.Search, err = g.Parties.Searchable(tx); err != nil {
 			return err
 		}
 		page.Todo, err = g.todos(tx, f, s)
@@ -107,9 +113,18 @@ func (g *guest) links(tx *store.Tx, f desk.Forecaster, s desk.Standing) ([]servi
 	if err != nil {
 		return nil, err
 	}
+	return g.open(tx, f, s, parties)
+}
+
+// open makes links of the parties that this person may use.
+func (g *guest) open(tx *store.Tx, f desk.Forecaster, s desk.Standing, parties []rp.Party) ([]serviceLink, error) {
 	var out []serviceLink
 	for _, p := range parties {
-		if p.ID == name || p.HomeURL == "" {
+		at := p.HomeURL
+		if at == "" && p.Source != "" && g.Enter != nil {
+			at = g.Enter(p)
+		}
+		if p.ID == name || at == "" {
 			continue
 		}
 		cast, _, err := g.cast(tx, f, s, p)
@@ -119,7 +134,7 @@ func (g *guest) links(tx *store.Tx, f desk.Forecaster, s desk.Standing) ([]servi
 		if cast.Ruling.Refused != "" {
 			continue
 		}
-		out = append(out, serviceLink{p.Name(g.p().Tag()), p.HomeURL, desk.Next(g.p(), f.Doc, cast)})
+		out = append(out, serviceLink{p.Name(g.p().Tag()), at, desk.Next(g.p(), f.Doc, cast), p.Source != ""})
 	}
 	return out, nil
 }

@@ -226,6 +226,9 @@ type lostView struct {
 	Signed   bool
 }
 
+// mostUsed bounds the services of federations in the list.
+const mostUsed = 30
+
 // lostService is one service without the phone.
 type lostService struct {
 	Name         string
@@ -326,6 +329,11 @@ func (x *Welcome) without(tx *store.Tx, r *http.Request, account directory.Accou
 	if err != nil {
 		return nil, err
 	}
+	used, err := x.Parties.Used(tx, account.ID, nil, mostUsed)
+	if err != nil {
+		return nil, err
+	}
+	parties = append(parties, used...)
 	f := desk.Forecaster{Doc: doc, Factors: x.Factors, Now: tx.Now}
 	kept := slices.DeleteFunc(slices.Clone(bindings), func(b factor.Binding) bool { return b.Kind == "totp" })
 	s := f.AfterPassword(desk.StandingOf(x.Factors, account, kept, nil))

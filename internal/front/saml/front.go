@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -201,6 +202,11 @@ func (f *Front) EntityID() string {
 		return f.Settings.EntityID
 	}
 	return f.site.URL(pathMetadata)
+}
+
+// StartURL is where people begin a sign-in to a service that they do not come from.
+func (f *Front) StartURL(id string) string {
+	return pathStart + "?providerId=" + url.QueryEscape(id)
 }
 
 // MetadataURL is where the signed metadata is.

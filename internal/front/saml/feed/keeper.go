@@ -51,6 +51,7 @@ type Keeper struct {
 	Config
 	parties *shelf
 	queries queries
+	names   catalogue
 }
 
 // New opens the room.

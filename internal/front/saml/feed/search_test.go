@@ -1,0 +1,76 @@
+package feed_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"seimon/internal/front/saml/feed/aggregate"
+	"seimon/internal/store"
+)
+
+func TestServicesAreFoundByName(t *testing.T) {
+	h := open(t)
+	f, by := newFederation(h), newSigner(t)
+	f.change = func(i int, p *aggregate.Provider) {
+		if i == 3 {
+			p.Names = map[string]string{"ja": "電子ジャーナル&図書", "en": "Journals & Books"}
+		}
+	}
+	find := func(text string, limit int) ([]string, bool) {
+		t.Helper()
+		ids, more, err := h.feeds.Search(t.Context(), text, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ids, more
+	}
+	if ids, more := find("service", 5); len(ids) != 0 || more {
+		t.Errorf("in an empty house: %v", ids)
+	}
+	h.put(gakunin(h.world.publish("/all.xml", f.write(by, upTo(300)...)), by))
+	h.must("gakunin")
+	for text, want := range map[string][]string{
+		"電子ジャーナル":            {entity(3)},
+		"JOURNALS & books":   {entity(3)},
+		"ジャーナル 図書":           {entity(3)},
+		"ジャーナル 研究":           nil,
+		"研究サービス 299":         {entity(299)},
+		"sp00042.example":    {entity(42)},
+		"research service 7": nil, // many
+		"  ":                 nil,
+		"<md:":               nil,
+	} {
+		if got, more := find(text, 3); !more && !slices.Equal(got, want) {
+			t.Errorf("%q finds %v, want %v", text, got, want)
+		}
+	}
+	if ids, more := find("研究", 20); len(ids) != 20 || !more {
+		t.Errorf("%d found, more: %v", len(ids), more)
+	}
+	if ids, more := find("研究", 299); len(ids) != 299 || more {
+		t.Errorf("%d found, more: %v", len(ids), more)
+	}
+	h.clock.Add(time.Hour)
+	f.change = func(i int, p *aggregate.Provider) {
+		if i == 3 {
+			p.Names = map[string]string{"en": "Newspapers"}
+		}
+	}
+	h.world.publish("/all.xml", f.write(by, upTo(299)...))
+	h.must("gakunin")
+	for text, n := range map[string]int{"ジャーナル": 0, "newspapers": 1, "sp00299": 0} {
+		if got, _ := find(text, 3); len(got) != n {
+			t.Errorf("after the change %q finds %v", text, got)
+		}
+	}
+	if err := h.db.Read(t.Context(), func(tx *store.Tx) error {
+		any, err := h.feeds.Any(tx)
+		if !any {
+			t.Error("there is nothing to look through")
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
