@@ -373,10 +373,35 @@ func (r *running) testJournals(t *testing.T) {
 	if r.service("journals").Protocol != "saml" || !strings.Contains(meta.Body, "<ds:Signature ") || !strings.Contains(meta.Body, "seimon.example</shibmd:Scope>") {
 		t.Errorf("%+v %s", r.service("journals"), meta.Body)
 	}
+	r.testJournalsSignOut(t, b, who)
 	alone := r.browser(t, "en")
 	without := r.somebody("student", false, 4)
 	alone.Get(r.service("journals").URL+"signin?more").Submit("Continue", "username", without.User).Submit("Continue", "password", without.Password)
 	alone.Submit("Cancel").Submit("Go on").Want("AuthnFailed").Refuse("You are signed in")
+}
+
+// testJournalsSignOut signs out at the journals, which ends the session at the gate and
+// at the library, and then at the gate, of which the journals are told.
+func (r *running) testJournalsSignOut(t *testing.T, b *webtest.Browser, who demo.Citizen) {
+	t.Helper()
+	ends := func(name string) {
+		t.Helper()
+		for range 100 {
+			if strings.Contains(b.Get(r.service(name).URL).Text(), "The gate told us") {
+				return
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		t.Errorf("%s did not hear of the sign-out: %s", name, b.Text())
+	}
+	b.Get(r.service("library").URL).Click("Sign in")
+	r.through(b, who).Want("You are signed in")
+	b.Get(r.service("journals").URL).Submit("Sign out").Want("You are signed out: here, at the gate")
+	ends("library")
+	b.Get(r.service("journals").URL).Click("Sign in").Want("Continue").Refuse("You are signed in")
+	r.through(b, who).Want("You are signed in")
+	b.Get(r.SSO + "/signout").Submit("Sign out")
+	ends("journals")
 }
 
 // testCourses signs in by CAS, and hears of a sign-out elsewhere.

@@ -1,13 +1,114 @@
 package service
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"html/template"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
+
+// pages is what every service has: its one page, and people's sessions.
+type pages struct {
+	cfg  Config
+	page *template.Template
+	mux  *http.ServeMux
+	more string // the level that the visitor may still prove; empty when none is asked for
+
+	mu       sync.Mutex
+	sessions map[string]*visit // by cookie
+}
+
+func (s *pages) open(cfg Config, more string) (err error) {
+	s.cfg, s.more, s.mux, s.sessions = cfg, more, http.NewServeMux(), map[string]*visit{}
+	s.mux.HandleFunc("GET /{$}", s.home)
+	s.mux.HandleFunc("GET /style.css", func(w http.ResponseWriter, _ *http.Request) { writeStyle(w, cfg.Colour) })
+	s.page, err = template.ParseFS(files, "page.html")
+	return err
+}
+
+// ServeHTTP answers people and the gate.
+func (s *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self' "+s.cfg.Issuer+"; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	s.mux.ServeHTTP(w, r)
+}
+
+func (s *pages) home(w http.ResponseWriter, r *http.Request) {
+	if choseLanguage(w, r) {
+		return
+	}
+	s.show(w, r, http.StatusOK, s.visit(r), "")
+}
+
+// begin opens a session in this browser.
+func (s *pages) begin(w http.ResponseWriter, v *visit) {
+	key := rand.Text() + rand.Text()
+	s.mu.Lock()
+	s.sessions[key] = v
+	s.mu.Unlock()
+	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: key, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+}
+
+// visit finds the session of a browser.
+func (s *pages) visit(r *http.Request) *visit {
+	c, err := r.Cookie(cookieName)
+	if err != nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sessions[c.Value]
+}
+
+// forget ends the session of a browser.
+func (s *pages) forget(w http.ResponseWriter, r *http.Request) {
+	if c, err := r.Cookie(cookieName); err == nil {
+		s.mu.Lock()
+		delete(s.sessions, c.Value)
+		s.mu.Unlock()
+	}
+	http.SetCookie(w, &http.Cookie{Name: cookieName, Path: "/", Secure: true, HttpOnly: true, MaxAge: -1})
+}
+
+// end ends, at the gate's word, the sessions that it means.
+func (s *pages) end(meant func(*visit) bool) (ended int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range s.sessions {
+		if meant(v) {
+			v.ended = "backchannel"
+			ended++
+		}
+	}
+	return ended
+}
+
+func (s *pages) show(w http.ResponseWriter, r *http.Request, status int, v *visit, problem string) {
+	d := view{Config: s.cfg, JA: japanese(r), Problem: problem, Left: r.URL.Query().Get("left")}
+	if s.cfg.Place != nil {
+		d.Place, d.PlaceTo = s.cfg.Place(r, d.JA)
+	}
+	if v != nil {
+		s.mu.Lock()
+		d.Ended = v.ended != ""
+		d.Refresh = v.token != nil && v.token.RefreshToken != ""
+		s.mu.Unlock()
+		if !d.Ended {
+			d.Visit = v
+			d.More = s.more != "" && v.acr != s.more
+		}
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_ = s.page.ExecuteTemplate(w, "page.html", d)
+}
 
 // view is the data of the one page that a service has.
 type view struct {
@@ -15,6 +116,7 @@ type view struct {
 	JA      bool
 	Visit   *visit
 	Ended   bool
+	Left    string // after a sign-out here: how far it reached
 	Problem string
 	Refresh bool
 	More    bool   // the visitor could prove more
@@ -50,15 +152,6 @@ func choseLanguage(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-func (s *Service) home(w http.ResponseWriter, r *http.Request) {
-	if choseLanguage(w, r) {
-		return
-	}
-	s.show(w, r, http.StatusOK, s.visit(r), "")
-}
-
-func (s *Service) style(w http.ResponseWriter, _ *http.Request) { writeStyle(w, s.cfg.Colour) }
-
 func writeStyle(w http.ResponseWriter, colour string) {
 	text, err := files.ReadFile("style.css")
 	if err != nil {
@@ -67,37 +160,6 @@ func writeStyle(w http.ResponseWriter, colour string) {
 	}
 	w.Header().Set("Content-Type", "text/css; charset=utf-8")
 	_, _ = fmt.Fprintf(w, ":root { --accent: %s; }\n%s", colour, text)
-}
-
-// visit finds the session of a browser.
-func (s *Service) visit(r *http.Request) *visit {
-	c, err := r.Cookie(cookieName)
-	if err != nil {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.sessions[c.Value]
-}
-
-func (s *Service) show(w http.ResponseWriter, r *http.Request, status int, v *visit, problem string) {
-	d := view{Config: s.cfg, JA: japanese(r), Problem: problem}
-	if s.cfg.Place != nil {
-		d.Place, d.PlaceTo = s.cfg.Place(r, d.JA)
-	}
-	if v != nil {
-		s.mu.Lock()
-		d.Ended = v.ended != ""
-		d.Refresh = v.token.RefreshToken != ""
-		s.mu.Unlock()
-		if !d.Ended {
-			d.Visit = v
-			d.More = v.acr != stronger
-		}
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	_ = s.page.ExecuteTemplate(w, "page.html", d)
 }
 
 func japanese(r *http.Request) bool {

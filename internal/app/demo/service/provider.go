@@ -1,20 +1,15 @@
 package service
 
 import (
-	"bytes"
-	"compress/flate"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"html/template"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"seimon/internal/front/saml/metadata"
@@ -26,22 +21,18 @@ import (
 // Provider is a service that speaks SAML 2.0. Of Config it needs no client secret and
 // no scopes; Issuer is the gate's origin, ClientID its own entityID.
 type Provider struct {
-	cfg  Config
+	pages
 	meta string // address of the gate's metadata
 	key  *rsa.PrivateKey
-	page *template.Template
-	mux  *http.ServeMux
 
-	mu       sync.Mutex
-	gate     *gate
-	pending  map[string]time.Time // by request id
-	sessions map[string]*visit    // by cookie
+	gate    *gate
+	pending map[string]time.Time // by request id
 }
 
 // gate is what the metadata says of the identity provider.
 type gate struct {
-	entity, sso string
-	keys        []crypto.PublicKey
+	entity, sso, slo string
+	keys             []crypto.PublicKey
 }
 
 // ConsumerURL is where the gate posts its responses.
@@ -50,25 +41,16 @@ func (c Config) ConsumerURL() string { return c.Origin + "/acs" }
 // NewProvider makes a service that knows the gate by the address of its metadata and
 // signs and decrypts with key.
 func NewProvider(cfg Config, metadataURL string, key *rsa.PrivateKey) (*Provider, error) {
-	page, err := template.ParseFS(files, "page.html")
-	if err != nil {
+	s := &Provider{meta: metadataURL, key: key, pending: map[string]time.Time{}}
+	if err := s.open(cfg, strongerClass); err != nil {
 		return nil, err
 	}
-	s := &Provider{
-		cfg: cfg, meta: metadataURL, key: key, page: page, mux: http.NewServeMux(), pending: map[string]time.Time{}, sessions: map[string]*visit{},
-	}
-	s.mux.HandleFunc("GET /{$}", s.home)
-	s.mux.HandleFunc("GET /style.css", func(w http.ResponseWriter, _ *http.Request) { writeStyle(w, cfg.Colour) })
 	s.mux.HandleFunc("GET /signin", s.signIn)
 	s.mux.HandleFunc("POST /acs", s.consume)
 	s.mux.HandleFunc("POST /signout", s.signOut)
+	s.mux.HandleFunc("GET /slo", s.left)
+	s.mux.HandleFunc("POST /soap", s.told)
 	return s, nil
-}
-
-// ServeHTTP answers people.
-func (s *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	secure(w.Header(), s.cfg.Issuer)
-	s.mux.ServeHTTP(w, r)
 }
 
 // discover reads the gate's metadata once. Where it comes from is vouched for by TLS.
@@ -112,7 +94,12 @@ func (s *Provider) discover(r *http.Request) (*gate, error) {
 			g.sso = e.Attr("Location")
 		}
 	}
-	if g.sso == "" || len(g.keys) == 0 {
+	for _, e := range idp.All(metadata.MD, "SingleLogoutService") {
+		if e.Attr("Binding") == metadata.Redirect {
+			g.slo = e.Attr("Location")
+		}
+	}
+	if g.sso == "" || g.slo == "" || len(g.keys) == 0 {
 		return nil, errors.New("the gate's metadata names no address or no key")
 	}
 	s.gate = g
@@ -126,7 +113,7 @@ func (s *Provider) signIn(w http.ResponseWriter, r *http.Request) {
 		s.show(w, r, http.StatusBadGateway, nil, err.Error())
 		return
 	}
-	id := "_" + strings.ToLower(rand.Text())
+	id := newID()
 	d := xmldoc.NewWriter(xmldoc.Spaces{"samlp": metadata.SAMLP, "saml": metadata.SAML})
 	d.Start("samlp:AuthnRequest", "ID", id, "Version", "2.0", "IssueInstant", time.Now().UTC().Format(time.RFC3339),
 		"Destination", g.sso, "AssertionConsumerServiceURL", s.cfg.ConsumerURL(), "ProtocolBinding", metadata.POST)
@@ -134,34 +121,10 @@ func (s *Provider) signIn(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Has("more") {
 		d.Start("samlp:RequestedAuthnContext", "Comparison", "exact").Leaf("saml:AuthnContextClassRef", strongerClass).End()
 	}
-	d.End()
-	var packed bytes.Buffer
-	f, err := flate.NewWriter(&packed, flate.BestCompression)
-	if err == nil {
-		_, err = f.Write(d.Bytes())
-		err = errors.Join(err, f.Close())
-	}
-	q := "SAMLRequest=" + url.QueryEscape(base64.StdEncoding.EncodeToString(packed.Bytes())) + "&RelayState=home&SigAlg=" + url.QueryEscape(xmlsig.RSASHA256)
-	var signature []byte
-	if err == nil {
-		_, signature, err = xmlsig.Bare(s.key, []byte(q))
-	}
-	if err != nil {
-		s.show(w, r, http.StatusInternalServerError, nil, err.Error())
-		return
-	}
-	s.mu.Lock()
-	for k, at := range s.pending {
-		if time.Since(at) > attemptLife {
-			delete(s.pending, k)
-		}
-	}
-	s.pending[id] = time.Now()
-	s.mu.Unlock()
-	// The answer comes as a form from another site, which brings no other cookies.
-	http.SetCookie(w, &http.Cookie{Name: "__Host-request" + id, Value: "1", Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteNoneMode, MaxAge: int(attemptLife / time.Second)})
-	http.Redirect(w, r, g.sso+"?"+q+"&Signature="+url.QueryEscape(base64.StdEncoding.EncodeToString(signature)), http.StatusSeeOther)
+	s.send(w, r, g.sso, "SAMLRequest", d.End().Bytes(), id)
 }
+
+func newID() string { return "_" + strings.ToLower(rand.Text()) }
 
 // strongerClass is asked for when the visitor wants to prove more.
 const strongerClass = "https://refeds.org/profile/mfa"
@@ -174,11 +137,7 @@ func (s *Provider) consume(w http.ResponseWriter, r *http.Request) {
 		s.show(w, r, status, nil, err.Error())
 		return
 	}
-	key := rand.Text() + rand.Text()
-	s.mu.Lock()
-	s.sessions[key] = v
-	s.mu.Unlock()
-	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: key, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	s.begin(w, v)
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
@@ -199,11 +158,7 @@ func (s *Provider) read(r *http.Request) (*visit, int, error) {
 		return nil, http.StatusBadRequest, err
 	}
 	id := root.Attr("InResponseTo")
-	s.mu.Lock()
-	_, asked := s.pending[id]
-	delete(s.pending, id)
-	s.mu.Unlock()
-	if _, err := r.Cookie("__Host-request" + id); !asked || err != nil || root.Attr("Destination") != s.cfg.ConsumerURL() {
+	if !s.asked(r, id) || root.Attr("Destination") != s.cfg.ConsumerURL() {
 		return nil, http.StatusBadRequest, errors.New("this sign-in was not begun in this browser, or too long ago")
 	}
 	code := root.Path(metadata.SAMLP, "Status", "StatusCode")
@@ -254,8 +209,8 @@ func (s *Provider) fits(a *xmldoc.Node, g *gate, request string) error {
 
 // asserted lists what an assertion tells, for the page.
 func asserted(a *xmldoc.Node) *visit {
-	v := &visit{Subject: a.Path(metadata.SAML, "Subject", "NameID").Text(), Began: time.Now()}
-	statement := a.First(metadata.SAML, "AuthnStatement")
+	name, statement := a.Path(metadata.SAML, "Subject", "NameID"), a.First(metadata.SAML, "AuthnStatement")
+	v := &visit{Subject: name.Text(), raw: string(xmldoc.Canonical(name, nil, nil)), sid: statement.Attr("SessionIndex"), Began: time.Now()}
 	v.acr = statement.Path(metadata.SAML, "AuthnContext", "AuthnContextClassRef").Text()
 	v.Claims = append(v.Claims, claim{"NameID", v.Subject}, claim{"AuthnContextClassRef", v.acr})
 	if at, err := time.Parse(time.RFC3339, statement.Attr("AuthnInstant")); err == nil {
@@ -272,43 +227,4 @@ func asserted(a *xmldoc.Node) *visit {
 		v.Claims = append(v.Claims, claim{x.Attr("FriendlyName"), strings.Join(values, "; ")})
 	}
 	return v
-}
-
-func (s *Provider) home(w http.ResponseWriter, r *http.Request) {
-	if choseLanguage(w, r) {
-		return
-	}
-	s.show(w, r, http.StatusOK, s.visit(r), "")
-}
-
-func (s *Provider) visit(r *http.Request) *visit {
-	c, err := r.Cookie(cookieName)
-	if err != nil {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.sessions[c.Value]
-}
-
-// signOut ends the session here alone.
-func (s *Provider) signOut(w http.ResponseWriter, r *http.Request) {
-	if c, err := r.Cookie(cookieName); err == nil {
-		s.mu.Lock()
-		delete(s.sessions, c.Value)
-		s.mu.Unlock()
-	}
-	http.SetCookie(w, &http.Cookie{Name: cookieName, Path: "/", Secure: true, HttpOnly: true, MaxAge: -1})
-	http.Redirect(w, r, "/", http.StatusSeeOther)
-}
-
-func (s *Provider) show(w http.ResponseWriter, r *http.Request, status int, v *visit, problem string) {
-	d := view{Config: s.cfg, JA: japanese(r), Problem: problem, Visit: v}
-	if s.cfg.Place != nil {
-		d.Place, d.PlaceTo = s.cfg.Place(r, d.JA)
-	}
-	d.More = v != nil && v.acr != strongerClass
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	_ = s.page.ExecuteTemplate(w, "page.html", d)
 }

@@ -12,10 +12,8 @@ import (
 	"crypto/rand"
 	"embed"
 	"errors"
-	"html/template"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -47,14 +45,10 @@ type Config struct {
 
 // Service is one relying party.
 type Service struct {
-	cfg  Config
-	page *template.Template
-	mux  *http.ServeMux
+	pages
 
-	mu       sync.Mutex
 	provider *oidc.Provider
 	pending  map[string]attempt // by state
-	sessions map[string]*visit  // by cookie
 }
 
 // attempt is a sign-in that was begun.
@@ -86,13 +80,10 @@ const (
 
 // New makes a service. It reaches the gate only when somebody comes.
 func New(cfg Config) (*Service, error) {
-	page, err := template.ParseFS(files, "page.html")
-	if err != nil {
+	s := &Service{pending: map[string]attempt{}}
+	if err := s.open(cfg, stronger); err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, page: page, mux: http.NewServeMux(), pending: map[string]attempt{}, sessions: map[string]*visit{}}
-	s.mux.HandleFunc("GET /{$}", s.home)
-	s.mux.HandleFunc("GET /style.css", s.style)
 	s.mux.HandleFunc("GET /signin", s.signIn)
 	s.mux.HandleFunc("GET /callback", s.callback)
 	s.mux.HandleFunc("POST /refresh", s.refresh)
@@ -106,18 +97,6 @@ func (c Config) RedirectURI() string { return c.Origin + "/callback" }
 
 // LogoutURI is where the gate tells of the end of a session.
 func (c Config) LogoutURI() string { return c.Origin + "/backchannel" }
-
-// ServeHTTP answers people and the gate.
-func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	secure(w.Header(), s.cfg.Issuer)
-	s.mux.ServeHTTP(w, r)
-}
-
-func secure(h http.Header, gate string) {
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self' "+gate+"; frame-ancestors 'none'; base-uri 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
-}
 
 func (s *Service) ctx(r *http.Request) context.Context {
 	return oidc.ClientContext(r.Context(), s.cfg.Client)
@@ -195,11 +174,7 @@ func (s *Service) callback(w http.ResponseWriter, r *http.Request) {
 		s.show(w, r, http.StatusBadGateway, nil, err.Error())
 		return
 	}
-	key := rand.Text() + rand.Text()
-	s.mu.Lock()
-	s.sessions[key] = v
-	s.mu.Unlock()
-	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: key, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	s.begin(w, v)
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
@@ -275,12 +250,7 @@ func (s *Service) signOut(w http.ResponseWriter, r *http.Request) {
 		s.show(w, r, http.StatusBadGateway, v, err.Error())
 		return
 	}
-	if c, err := r.Cookie(cookieName); err == nil {
-		s.mu.Lock()
-		delete(s.sessions, c.Value)
-		s.mu.Unlock()
-	}
-	http.SetCookie(w, &http.Cookie{Name: cookieName, Path: "/", Secure: true, HttpOnly: true, MaxAge: -1})
+	s.forget(w, r)
 	http.Redirect(w, r, meta.EndSession+"?"+url.Values{
 		"id_token_hint": {v.raw}, "post_logout_redirect_uri": {s.cfg.Origin + "/"}, "client_id": {s.cfg.ClientID},
 	}.Encode(), http.StatusSeeOther)
@@ -298,11 +268,7 @@ func (s *Service) backchannel(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not a logout token", http.StatusBadRequest)
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, v := range s.sessions {
-		if token.SessionID != "" && v.sid == token.SessionID || token.SessionID == "" && v.Subject == token.Subject {
-			v.ended = "backchannel"
-		}
-	}
+	s.end(func(v *visit) bool {
+		return token.SessionID != "" && v.sid == token.SessionID || token.SessionID == "" && v.Subject == token.Subject
+	})
 }

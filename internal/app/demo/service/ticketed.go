@@ -1,16 +1,13 @@
 package service
 
 import (
-	"crypto/rand"
 	"encoding/xml"
 	"errors"
-	"html/template"
 	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -19,12 +16,7 @@ import (
 // Ticketed is a service that speaks CAS 3. Of Config it needs neither secret nor
 // scopes; Issuer is the gate's origin.
 type Ticketed struct {
-	cfg  Config
-	page *template.Template
-	mux  *http.ServeMux
-
-	mu       sync.Mutex
-	sessions map[string]*visit // by cookie; sid is the ticket
+	pages // the sid of a visit is its ticket
 }
 
 // EntryURL is where the gate sends people with a ticket, and where it tells of the end
@@ -33,24 +25,15 @@ func (c Config) EntryURL() string { return c.Origin + "/enter" }
 
 // NewTicketed makes a service that signs people in by CAS.
 func NewTicketed(cfg Config) (*Ticketed, error) {
-	page, err := template.ParseFS(files, "page.html")
-	if err != nil {
+	s := &Ticketed{}
+	if err := s.open(cfg, ""); err != nil {
 		return nil, err
 	}
-	s := &Ticketed{cfg: cfg, page: page, mux: http.NewServeMux(), sessions: map[string]*visit{}}
-	s.mux.HandleFunc("GET /{$}", s.home)
-	s.mux.HandleFunc("GET /style.css", func(w http.ResponseWriter, _ *http.Request) { writeStyle(w, cfg.Colour) })
 	s.mux.HandleFunc("GET /signin", s.signIn)
 	s.mux.HandleFunc("GET /enter", s.enter)
 	s.mux.HandleFunc("POST /enter", s.told)
 	s.mux.HandleFunc("POST /signout", s.signOut)
 	return s, nil
-}
-
-// ServeHTTP answers people and the gate.
-func (s *Ticketed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	secure(w.Header(), s.cfg.Issuer)
-	s.mux.ServeHTTP(w, r)
 }
 
 // signIn sends the browser to the gate (CAS Protocol 3.0, 2.1). Where the visitor
@@ -78,12 +61,8 @@ func (s *Ticketed) enter(w http.ResponseWriter, r *http.Request) {
 		s.show(w, r, http.StatusBadGateway, nil, err.Error())
 		return
 	}
-	key := rand.Text() + rand.Text()
-	s.mu.Lock()
-	s.sessions[key] = v
-	s.mu.Unlock()
 	http.SetCookie(w, &http.Cookie{Name: begunName, Path: "/", Secure: true, HttpOnly: true, MaxAge: -1})
-	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: key, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	s.begin(w, v)
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
@@ -142,57 +121,11 @@ func (s *Ticketed) told(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not a logout request", http.StatusBadRequest)
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, v := range s.sessions {
-		if v.sid == request.Index {
-			v.ended = "backchannel"
-		}
-	}
-}
-
-func (s *Ticketed) home(w http.ResponseWriter, r *http.Request) {
-	if choseLanguage(w, r) {
-		return
-	}
-	s.show(w, r, http.StatusOK, s.visit(r), "")
-}
-
-func (s *Ticketed) visit(r *http.Request) *visit {
-	c, err := r.Cookie(cookieName)
-	if err != nil {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.sessions[c.Value]
-}
-
-func (s *Ticketed) show(w http.ResponseWriter, r *http.Request, status int, v *visit, problem string) {
-	d := view{Config: s.cfg, JA: japanese(r), Problem: problem}
-	if s.cfg.Place != nil {
-		d.Place, d.PlaceTo = s.cfg.Place(r, d.JA)
-	}
-	if v != nil {
-		s.mu.Lock()
-		d.Ended = v.ended != ""
-		s.mu.Unlock()
-		if !d.Ended {
-			d.Visit = v
-		}
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	_ = s.page.ExecuteTemplate(w, "page.html", d)
+	s.end(func(v *visit) bool { return v.sid == request.Index })
 }
 
 // signOut ends the session here and asks the gate to end its own (CAS Protocol 3.0, 2.3).
 func (s *Ticketed) signOut(w http.ResponseWriter, r *http.Request) {
-	if c, err := r.Cookie(cookieName); err == nil {
-		s.mu.Lock()
-		delete(s.sessions, c.Value)
-		s.mu.Unlock()
-	}
-	http.SetCookie(w, &http.Cookie{Name: cookieName, Path: "/", Secure: true, HttpOnly: true, MaxAge: -1})
+	s.forget(w, r)
 	http.Redirect(w, r, s.cfg.Issuer+"/cas/logout?"+url.Values{"service": {s.cfg.EntryURL()}}.Encode(), http.StatusSeeOther)
 }
