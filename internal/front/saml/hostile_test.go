@@ -3,6 +3,7 @@ package saml_test
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/url"
 	"strings"
 	"testing"
@@ -19,38 +20,7 @@ const (
 	evil = "https://evil.example/acs"
 )
 
-// signedRequest is a sound signed AuthnRequest in its parts, for attackers to bend.
-type signedRequest struct {
-	text, signature, bare string
-}
-
-func (g *gate) signedRequest(key *pair) signedRequest {
-	g.T.Helper()
-	a := &asking{issuer: library, id: "_sound" + serial()}
-	plain, at := g.plain(a)
-	bare := string(plain)
-	text, err := xmlsig.Sign(plain, a.id, at, xmlsig.Key{Signer: key.key, Certificate: key.cert})
-	if err != nil {
-		g.T.Fatal(err)
-	}
-	from := strings.Index(string(text), "<ds:Signature")
-	to := strings.Index(string(text), "</ds:Signature>") + len("</ds:Signature>")
-	return signedRequest{string(text), string(text)[from:to], bare}
-}
-
-// forged is a message that asks to answer to the attacker.
-func (s signedRequest) forged(id string) string {
-	out := strings.Replace(s.bare, "<samlp:AuthnRequest ", `<samlp:AuthnRequest AssertionConsumerServiceURL="`+evil+`" `, 1)
-	from := strings.Index(out, ` ID="`) + 5
-	return out[:from] + id + out[from+strings.Index(out[from:], `"`):]
-}
-
 func swap(s, old, new string) string { return strings.Replace(s, old, new, 1) }
-
-// inside puts text before the end of a message.
-func inside(s, text string) string {
-	return swap(s, "</samlp:AuthnRequest>", text+"</samlp:AuthnRequest>")
-}
 
 // corpus lists messages for the POST binding that no provider may act upon.
 func (g *gate) corpus(key, stranger *pair) map[string]string {
@@ -59,7 +29,6 @@ func (g *gate) corpus(key, stranger *pair) map[string]string {
 	id = id[:strings.Index(id, `"`)]
 	other := g.signedRequest(stranger)
 	forged := s.forged("_forged")
-	same := s.forged(id)
 	entity := `<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>`
 	issuer := "<saml:Issuer xmlns:saml=\"" + metadata.SAML + "\">" + library + "</saml:Issuer>"
 	at := func(instant string) string {
@@ -67,28 +36,11 @@ func (g *gate) corpus(key, stranger *pair) map[string]string {
 		return string(text)
 	}
 	out := map[string]string{
-		// Signature wrapping (XSW 1 to 8 of Somorovsky and others, as far as a request has a place for them).
-		"wrap: signed original inside the signature's object": swap(inside(forged, s.signature), "</ds:SignatureValue>", "</ds:SignatureValue><ds:Object>"+s.bare+"</ds:Object>"),
-		"wrap: signed original as the last child":             inside(swap(forged, "</saml:Issuer>", "</saml:Issuer>"+s.signature), s.bare),
-		"wrap: signed original with its signature inside":     inside(forged, s.text),
-		"wrap: forged around, signature moved up":             swap(forged, "</saml:Issuer>", "</saml:Issuer>"+s.signature+s.bare),
-		"wrap: forged inside the signed original":             inside(s.text, forged),
-		"wrap: forged first in the signed original":           swap(s.text, "</saml:Issuer>", "</saml:Issuer>"+forged),
-		"wrap: original in Extensions":                        swap(forged, "</saml:Issuer>", "</saml:Issuer><samlp:Extensions>"+s.text+"</samlp:Extensions>"),
-		"wrap: same id twice":                                 inside(swap(same, "</saml:Issuer>", "</saml:Issuer>"+s.signature), s.bare),
-		"wrap: same id, forged second":                        inside(s.text, same),
-		"wrap: same id by xml:id":                             inside(s.text, `<samlp:Extensions xml:id="`+id+`"></samlp:Extensions>`),
-		"wrap: same id by Id":                                 inside(s.text, `<samlp:Extensions Id="`+id+`"></samlp:Extensions>`),
-		"wrap: two roots":                                     s.text + forged,
-		"wrap: signature in a wrapper element":                "<wrapper>" + s.text + "</wrapper>",
-		"wrap: second signature of a stranger":                swap(s.text, s.signature, s.signature+other.signature),
-		"wrap: stranger's signature first":                    swap(s.text, s.signature, other.signature+s.signature),
-		"wrap: signature below Issuer":                        swap(swap(s.text, s.signature, ""), library+"</saml:Issuer>", library+"</saml:Issuer><samlp:Extensions>"+s.signature+"</samlp:Extensions>"),
 		// The content.
 		"content: consumer added":             swap(s.text, "<samlp:AuthnRequest ", `<samlp:AuthnRequest AssertionConsumerServiceURL="`+evil+`" `),
 		"content: passive taken in":           swap(s.text, "<samlp:AuthnRequest ", `<samlp:AuthnRequest IsPassive="true" `),
-		"content: element added":              inside(s.text, `<samlp:NameIDPolicy AllowCreate="true"></samlp:NameIDPolicy>`),
-		"content: white space added":          inside(s.text, " "),
+		"content: element added":              s.inside(s.text, `<samlp:NameIDPolicy AllowCreate="true"></samlp:NameIDPolicy>`),
+		"content: white space added":          s.inside(s.text, " "),
 		"content: other issuer":               swap(s.text, library, "https://other.example.org/sp"),
 		"content: comment in the issuer":      swap(s.text, "library.example.org/sp</saml:Issuer>", "library.example.org/sp<!-- x -->.evil.example</saml:Issuer>"),
 		"content: comment cuts the issuer":    swap(s.text, "<saml:Issuer xmlns:saml=\""+metadata.SAML+"\">", "<saml:Issuer xmlns:saml=\""+metadata.SAML+"\"><!---->"),
@@ -147,10 +99,10 @@ func (g *gate) corpus(key, stranger *pair) map[string]string {
 		"shape: no id":              swap(s.bare, ` ID="`+id+`"`, ""),
 		"shape: not XML":            "SAMLRequest",
 		"shape: nothing":            " ",
-		"size: deep":                inside(s.bare, strings.Repeat("<x>", 60)+strings.Repeat("</x>", 60)),
-		"size: wide":                inside(s.bare, strings.Repeat("<x></x>", 20_000)),
-		"size: long":                inside(s.bare, "<x>"+strings.Repeat("a", 70<<10)+"</x>"),
-		"size: attributes":          inside(s.bare, "<x "+strings.Repeat("a", 1)+manyAttributes()+"></x>"),
+		"size: deep":                s.inside(s.bare, strings.Repeat("<x>", 60)+strings.Repeat("</x>", 60)),
+		"size: wide":                s.inside(s.bare, strings.Repeat("<x></x>", 20_000)),
+		"size: long":                s.inside(s.bare, "<x>"+strings.Repeat("a", 70<<10)+"</x>"),
+		"size: attributes":          s.inside(s.bare, "<x "+strings.Repeat("a", 1)+manyAttributes()+"></x>"),
 		"time: past":                at(g.Clock.Now().Add(-time.Hour).UTC().Format(time.RFC3339)),
 		"time: future":              at(g.Clock.Now().Add(time.Hour).UTC().Format(time.RFC3339)),
 		"time: none":                swap(s.bare, "IssueInstant", "Instant"),
@@ -168,6 +120,8 @@ func (g *gate) corpus(key, stranger *pair) map[string]string {
 		"place: service's white":    strings.ReplaceAll(s.bare, library, "https://library.example.org/ sp"),
 		"place: issuer of a format": swap(s.bare, "<saml:Issuer ", `<saml:Issuer Format="urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress" `),
 	}
+	maps.Copy(out, s.wrapped(other))
+	maps.Copy(out, s.twisted(key, stranger))
 	return out
 }
 
@@ -191,37 +145,48 @@ func TestHostileMessagesAreRefused(t *testing.T) {
 		t.Fatalf("the sound one is refused: %s", b.Text())
 	}
 	corpus := g.corpus(key, &stranger)
-	if len(corpus) < 60 {
+	if len(corpus) < 140 {
 		t.Errorf("only %d messages", len(corpus))
 	}
 	for name, text := range corpus {
 		if text == sound.text {
 			t.Errorf("%s changes nothing", name)
 		}
-		g.refused(t, name, url.Values{"SAMLRequest": {base64.StdEncoding.EncodeToString([]byte(text))}})
+		g.refused(t, sso, name, url.Values{"SAMLRequest": {base64.StdEncoding.EncodeToString([]byte(text))}})
 	}
 	t.Logf("%d hostile messages", len(corpus))
 	// The ways in which base64 and forms can be bent.
 	whole := base64.StdEncoding.EncodeToString([]byte(sound.text))
 	for name, v := range map[string]url.Values{
-		"base64: url alphabet": {"SAMLRequest": {strings.NewReplacer("+", "-", "/", "_").Replace(base64.StdEncoding.EncodeToString([]byte(sound.text + " ??>>")))}},
-		"base64: padding cut":  {"SAMLRequest": {strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(sound.text+strings.Repeat(" ", 3-len(sound.text)%3+1))), "=") + "*"}},
-		"base64: junk":         {"SAMLRequest": {whole[:40] + "!" + whole[40:]}},
-		"form: twice":          {"SAMLRequest": {whole, whole}},
-		"form: two relays":     {"SAMLRequest": {whole}, "RelayState": {"a", "b"}},
-		"form: long relay":     {"SAMLRequest": {whole}, "RelayState": {strings.Repeat("a", 5000)}},
-		"form: nothing":        {},
+		"base64: url alphabet":   {"SAMLRequest": {strings.NewReplacer("+", "-", "/", "_").Replace(base64.StdEncoding.EncodeToString([]byte(sound.text + " ??>>")))}},
+		"base64: padding cut":    {"SAMLRequest": {strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(sound.text+strings.Repeat(" ", 3-len(sound.text)%3+1))), "=") + "*"}},
+		"base64: junk":           {"SAMLRequest": {whole[:40] + "!" + whole[40:]}},
+		"form: twice":            {"SAMLRequest": {whole, whole}},
+		"form: two relays":       {"SAMLRequest": {whole}, "RelayState": {"a", "b"}},
+		"form: long relay":       {"SAMLRequest": {whole}, "RelayState": {strings.Repeat("a", 5000)}},
+		"form: nothing":          {},
+		"base64: two pieces":     {"SAMLRequest": {whole + whole}},
+		"base64: after its end":  {"SAMLRequest": {base64.StdEncoding.EncodeToString([]byte(sound.text+strings.Repeat(" ", 3-len(sound.text)%3+1))) + "AAAA"}},
+		"base64: no-break space": {"SAMLRequest": {whole[:40] + "\u00a0" + whole[40:]}},
+		"base64: vertical tab":   {"SAMLRequest": {whole[:40] + "\v" + whole[40:]}},
+		"base64: null":           {"SAMLRequest": {whole[:40] + "\x00" + whole[40:]}},
+		"base64: stray bits":     {"SAMLRequest": {base64.StdEncoding.EncodeToString([]byte(sound.text + strings.Repeat(" ", 3-len(sound.text)%3)))[:len(whole)/4*4-4] + "PR=="}},
+		"base64: armour":         {"SAMLRequest": {"-----BEGIN-----\n" + whole + "\n-----END-----"}},
+		"base64: twice":          {"SAMLRequest": {base64.StdEncoding.EncodeToString([]byte(whole))}},
+		"base64: deflated":       {"SAMLRequest": {deflated([]byte(sound.text))}},
+		"form: null in relay":    {"SAMLRequest": {whole}, "RelayState": {"a\x00b"}},
+		"form: other name":       {"samlrequest": {whole}, "SAMLrequest": {whole}},
 	} {
-		g.refused(t, name, v)
+		g.refused(t, sso, name, v)
 	}
 }
 
 // refused posts a message and wants a calm page: no sign-in, no response, no redirect.
-func (g *gate) refused(t *testing.T, name string, v url.Values) {
+func (g *gate) refused(t *testing.T, address, name string, v url.Values) {
 	t.Helper()
 	before := len(g.events("request.refused"))
 	b := g.browser()
-	b.ForeignPost("https://library.example.org", "/saml/sso", v)
+	b.ForeignPost("https://library.example.org", address, v)
 	if b.Status < 400 || b.Status >= 500 || b.Left() || strings.Contains(b.Body, "SAMLResponse") || strings.Contains(b.Body, `name="username"`) {
 		t.Errorf("%s: %d at %s\n%s", name, b.Status, b.Location(), b.Text())
 	}
@@ -261,6 +226,8 @@ func TestHostileRedirects(t *testing.T) {
 		fn(v)
 		return encode(v, all...)
 	}
+	raw := strings.TrimPrefix(sound, "/saml/sso?")
+	signed := parts().Get("SigAlg")
 	bomb := deflated([]byte("<a>" + strings.Repeat("a", 10<<20) + "</a>"))
 	for name, address := range map[string]string{
 		"no signature":             encode(parts(), "SAMLRequest", "RelayState"),
@@ -287,6 +254,24 @@ func TestHostileRedirects(t *testing.T) {
 		"nothing":                  "/saml/sso",
 		"forged sealed request":    "/saml/go?r=" + base64.RawURLEncoding.EncodeToString([]byte(`{"party":"`+library+`","consumer":"`+evil+`"}`)),
 		"empty sealed request":     "/saml/go",
+		"name in capitals":         "/saml/sso?" + strings.Replace(raw, "SAMLRequest=", "SAMLREQUEST=", 1),
+		"name escaped":             "/saml/sso?" + strings.Replace(raw, "SAMLRequest=", "%53AMLRequest=", 1),
+		"signature's name escaped": "/saml/sso?" + strings.Replace(raw, "Signature=", "%53ignature=", 1),
+		"relay's name escaped":     "/saml/sso?" + strings.Replace(raw, "RelayState=", "Relay%53tate=", 1),
+		"escaped in small letters": "/saml/sso?" + strings.Replace(raw, "%3A%2F%2F", "%3a%2f%2f", 1),
+		"escaped more":             "/saml/sso?" + strings.Replace(raw, "SigAlg=http", "SigAlg=%68ttp", 1),
+		"escaped less":             "/saml/sso?" + strings.Replace(raw, "%3A%2F%2F", "://", 1),
+		"relay escaped otherwise":  "/saml/sso?" + strings.Replace(raw, "RelayState=r", "RelayState=%72", 1),
+		"parted by semicolons":     "/saml/sso?" + strings.ReplaceAll(raw, "&", ";"),
+		"method twice":             sound + "&SigAlg=" + url.QueryEscape(signed),
+		"empty second request":     sound + "&SAMLRequest=",
+		"method of HMAC":           change(func(v url.Values) { v.Set("SigAlg", "http://www.w3.org/2001/04/xmldsig-more#hmac-sha256") }),
+		"no method":                change(func(v url.Values) { v.Set("SigAlg", "") }),
+		"method with white space":  change(func(v url.Values) { v.Set("SigAlg", " "+signed) }),
+		"empty signature":          change(func(v url.Values) { v.Set("Signature", "") }),
+		"signature of zeros":       change(func(v url.Values) { v.Set("Signature", base64.StdEncoding.EncodeToString(make([]byte, 256))) }),
+		"sealed for sign-out":      "/saml/slo/go?r=" + base64.RawURLEncoding.EncodeToString(g.Ring.Seal("/saml/go", []byte(`{"party":"`+library+`"}`))),
+		"sealed for another room":  "/saml/go?r=" + base64.RawURLEncoding.EncodeToString(g.Ring.Seal("/saml/slo/go", []byte(`{"party":"`+library+`","consumer":"`+evil+`"}`))),
 	} {
 		b := g.browser().Get(address)
 		if b.Status < 400 || b.Status >= 500 || b.Left() || strings.Contains(b.Body, "SAMLResponse") || strings.Contains(b.Body, `name="username"`) {
