@@ -39,19 +39,19 @@ func main() {
 	only := flag.String("only", "", "one peer")
 	flag.Parse()
 	peers := []peer{
-		{"zlint", 90 * time.Second, []string{*bin + "/zlint"}, "", 1},
+		{"zlint", 90 * time.Second, []string{*bin + "/zlint"}, "", 0},
 		{"pki", 120 * time.Second, []string{*bin + "/pki", "-here", *here + "/pki"}, "", 1},
-		{"p12", 120 * time.Second, []string{*bin + "/p12", "-here", *here + "/p12", "-writer", *bin + "/writer.mjs"}, "", 1},
+		{"p12", 120 * time.Second, []string{*bin + "/p12", "-here", *here + "/p12", "-writer", *bin + "/writer.mjs"}, "", 0},
 		{"radius", 120 * time.Second, []string{*bin + "/radius", "-here", *here + "/radius"}, "", 1},
 		{"vpn", 120 * time.Second, []string{*bin + "/vpn"}, "", 1},
-		{"hsm", 120 * time.Second, []string{*bin + "/hsm", "-hsm", *bin + "/seimon-hsm"}, "", 1},
+		{"hsm", 120 * time.Second, []string{*bin + "/hsm", "-hsm", *bin + "/seimon-hsm"}, "", 0},
 		{"goidc", 90 * time.Second, []string{*bin + "/goidc"}, "", 5},
 		{"zitadel", 90 * time.Second, []string{*bin + "/zitadel"}, "", 6},
 		{"modauth", 90 * time.Second, []string{*bin + "/modauth"}, "", 8},
 		{"modcas", 120 * time.Second, []string{*bin + "/modcas", *here}, "", 5},
-		{"phpcas", 120 * time.Second, []string{*bin + "/phpcas", *here}, "", 12},
+		{"phpcas", 120 * time.Second, []string{*bin + "/phpcas", *here}, "", 3},
 		{"openid-client", 240 * time.Second, []string{"node", *here + "/openid-client/main.mjs"}, "openid-client.localhost", 9},
-		{"federation", 120 * time.Second, []string{*bin + "/federation"}, "", 1},
+		{"federation", 120 * time.Second, []string{*bin + "/federation"}, "", 0},
 		{"saml", 420 * time.Second, []string{*bin + "/saml", "-here", *here}, "", 16},
 		{"conformance", 200 * time.Second, []string{*bin + "/conformance"}, "", 4},
 	}

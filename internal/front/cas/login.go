@@ -92,7 +92,7 @@ func (f *Front) warn(w http.ResponseWriter, r *http.Request, s *service, req *re
 	return true, f.site.Render(w, r, web.View{
 		Template: "cas.warn", Title: "cas.warn.title", TitleFacts: []any{"service", s.Party.Name(words.Tag())},
 		Data:  onward{s.Party.Name(words.Tag()), live.Subject.UserName, "/cas/login?" + again.Encode()},
-		Party: login.Badge(s.Party, words.Tag()), Who: live.Subject.UserName, Focus: true,
+		Party: login.Badge(s.Party, words.Tag()), Focus: true,
 	})
 }
 

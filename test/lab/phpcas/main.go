@@ -36,7 +36,7 @@ func main() {
 	}) {
 		r.Exit()
 	}
-	j := &journey{stand: s, web: a, tr: s.Transport()}
+	j := &journey{stand: s, web: a, tr: s.Transport(), who: s.Take(false)}
 	good := true
 	for _, c := range []struct {
 		name string
@@ -68,6 +68,7 @@ type journey struct {
 	stand *stand.Stand
 	web   *web
 	tr    http.RoundTripper
+	who   stand.Person // on campus, where no one-time codes meet
 }
 
 // told is what the application learnt.
@@ -100,7 +101,7 @@ func (j *journey) see(w *walk.Walker, page string) (t told, err error) {
 }
 
 func (j *journey) campus() error {
-	who := j.stand.Take(false)
+	who := j.who
 	t, err := j.see(j.stand.Browser(j.tr, who, "campus"), "index.php?course=7&word=a%2Bb")
 	name, _ := t.Attributes["displayName_ja"].(string)
 	if err != nil || t.User != who.User || t.Attributes["acr"] != "aal1" || t.Attributes["mail"] == nil || !strings.ContainsFunc(name, func(r rune) bool { return r > 0x3000 }) || slices.Contains(t.asked, "totp") {
@@ -139,7 +140,7 @@ func (j *journey) step() error {
 
 func (j *journey) versions() error {
 	for _, page := range []string{"one.php", "two.php", "saml.php"} {
-		who := j.stand.Take(false)
+		who := j.who
 		t, err := j.see(j.stand.Browser(j.tr, who, "campus"), page)
 		if err != nil || t.User != who.User {
 			return fmt.Errorf("%s: %+v %w", page, t, err)
@@ -152,7 +153,7 @@ func (j *journey) versions() error {
 }
 
 func (j *journey) gateway() error {
-	who := j.stand.Take(false)
+	who := j.who
 	w := j.stand.Browser(j.tr, who, "campus")
 	t, err := j.see(w, "index.php?gateway=1")
 	if err != nil || t.User != "" || len(t.asked) > 0 {
@@ -169,7 +170,7 @@ func (j *journey) gateway() error {
 }
 
 func (j *journey) renew() error {
-	who := j.stand.Take(false)
+	who := j.who
 	w := j.stand.Browser(j.tr, who, "campus")
 	if _, err := w.Visit(context.Background(), j.stand.SSO+"/portal"); err != nil {
 		return err
@@ -182,7 +183,7 @@ func (j *journey) renew() error {
 }
 
 func (j *journey) proxy() error {
-	who := j.stand.Take(false)
+	who := j.who
 	t, err := j.see(j.stand.Browser(j.tr, who, "campus"), "front.php")
 	if err != nil || t.User != who.User || t.Behind == nil || t.Behind.User != who.User || !slices.Equal(t.Behind.Proxies, []string{j.web.Front + "/app/front.php"}) {
 		return fmt.Errorf("%+v behind: %+v %w", t, t.Behind, err)
@@ -191,7 +192,7 @@ func (j *journey) proxy() error {
 }
 
 func (j *journey) closed() error {
-	t, err := j.see(j.stand.Browser(j.tr, j.stand.Take(false), "campus"), "front.php?to="+j.web.Front+"/app/two.php")
+	t, err := j.see(j.stand.Browser(j.tr, j.who, "campus"), "front.php?to="+j.web.Front+"/app/two.php")
 	if err != nil || t.User == "" || t.Behind == nil || t.Behind.User != "" || t.Behind.Refused == "" {
 		return fmt.Errorf("%+v behind: %+v %w", t, t.Behind, err)
 	}
@@ -199,7 +200,7 @@ func (j *journey) closed() error {
 }
 
 func (j *journey) leave() error {
-	w := j.stand.Browser(j.tr, j.stand.Take(false), "campus")
+	w := j.stand.Browser(j.tr, j.who, "campus")
 	if _, err := j.see(w, "index.php"); err != nil {
 		return err
 	}
@@ -218,7 +219,7 @@ func (j *journey) leave() error {
 }
 
 func (j *journey) told() error {
-	w := j.stand.Browser(j.tr, j.stand.Take(false), "campus")
+	w := j.stand.Browser(j.tr, j.who, "campus")
 	pages := []string{j.web.Front + "/app/index.php", j.web.Back + "/app/index.php"}
 	for range 2 {
 		for i, page := range pages {
