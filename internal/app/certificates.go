@@ -69,6 +69,7 @@ func (h *House) issuers(ctx context.Context) error {
 	c.OnIssue = func(tx *store.Tx, cert ca.Certificate) error { return eachHook(h.OnIssue, tx, cert) }
 	c.OnRevoke = func(tx *store.Tx, cert ca.Certificate) error { return eachHook(h.OnRevoke, tx, cert) }
 	c.OnOrphan = func(tx *store.Tx, cert ca.Certificate) error { return h.Status.Changed(tx, cert) }
+	c.OnIssuer = func(tx *store.Tx, i ca.Issuer) error { return h.Status.IssuerChanged(tx, i) }
 	c.Note = func(tx *store.Tx, event, actor string, cert ca.Certificate, facts map[string]string) error {
 		return h.Audit.Append(tx, audit.Event{Type: event, Account: cert.Account, Actor: actor, Facts: maps.Clone(facts)})
 	}
@@ -115,6 +116,7 @@ func (d *Desk) Authority() (ca.Office, error) {
 			}
 			return a.UserName
 		},
+		SignLists: h.Status.SignRoot,
 		Trail: func(tx *store.Tx, c ca.Certificate) ([]ca.Moment, error) {
 			return h.history(tx, h.Words.In(lang.EN), c)
 		},

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -33,6 +34,7 @@ type Desk struct {
 	parser  *kong.Kong
 	opened  *House
 	stdin   []byte
+	lines   *bufio.Reader
 }
 
 // Context ends when the program is told to stop.

@@ -30,7 +30,7 @@ func (h *House) checkIssuers(ctx context.Context) ([]diagnosis.Finding, error) {
 	var out []diagnosis.Finding
 	active := false
 	for _, i := range issuers {
-		if i.State != ca.IssuerActive && i.State != ca.IssuerStatusOnly {
+		if i.State != ca.IssuerActive && i.State != ca.IssuerStatusOnly && i.State != ca.IssuerRevoked {
 			continue
 		}
 		active = active || i.State == ca.IssuerActive

@@ -200,8 +200,12 @@ func (s *site) try(line string) {
 	if args[0] == "serve" || args[0] == "demo" {
 		stop()
 	}
+	typed := ""
+	if args[0] == "ca" && args[1] == "root" { // a passphrase, twice where a new one is asked for
+		typed = phrase + phrase
+	}
 	var out, bad strings.Builder
-	code := Run(ctx, args, Streams{In: strings.NewReader(""), Out: &out, Err: &bad}, Extra{Name: "demo", Help: "demo", Command: &quiet{}})
+	code := Run(ctx, args, Streams{In: strings.NewReader(typed), Out: &out, Err: &bad}, Extra{Name: "demo", Help: "demo", Command: &quiet{}})
 	if file != "" {
 		if err := os.WriteFile(file, []byte(out.String()), 0o600); err != nil {
 			s.t.Fatal(err)

@@ -31,6 +31,7 @@ func (h *House) publisher() {
 // publish sets the work around revocation going.
 func (h *House) publish() {
 	h.Jobs.Every("ca.publish", time.Second, h.Status.Publish)
+	h.Jobs.Every("ca.revoked", time.Second, h.CA.EndRevoked)
 	h.Jobs.EachNode("ca.status", time.Second, h.Status.Refresh)
 	h.Jobs.Every("trust.lists", time.Minute, h.Trust.Fetch)
 }
@@ -126,6 +127,11 @@ func (h *House) checkStatus(ctx context.Context) ([]diagnosis.Finding, error) {
 		if out, err = h.checkLists(tx, all); err != nil {
 			return err
 		}
+		roots, err := h.checkRoots(tx, all)
+		if err != nil {
+			return err
+		}
+		out = append(out, roots...)
 		more, err := h.checkForeignLists(tx)
 		out = append(out, more...)
 		return err

@@ -57,6 +57,8 @@ type Config struct {
 	// OnOrphan runs in the transaction that revokes the serial of an orphan: nobody holds
 	// that certificate, but lists and answers must know it.
 	OnOrphan Hook
+	// OnIssuer runs in the transaction that revokes an issuer.
+	OnIssuer func(tx *store.Tx, i Issuer) error
 	// Note writes the audit event; may be nil.
 	Note Note
 	Log  *slog.Logger

@@ -26,6 +26,8 @@ type Office struct {
 	Holder func(tx *store.Tx, user string) (Holder, error)
 	// User gives the user name of an account.
 	User func(tx *store.Tx, account authn.AccountID) string
+	// SignLists signs the lists of a root anew; may be nil.
+	SignLists func(ctx context.Context, root string) error
 	// Trail is the time line of a certificate; may be nil.
 	Trail func(tx *store.Tx, c Certificate) ([]Moment, error)
 }
@@ -46,16 +48,29 @@ type Env interface {
 	// Open opens a named file, or standard input for "-".
 	Open(name string) (io.ReadCloser, error)
 	Out() io.Writer
+	// Create makes a file that only its owner can read; it refuses to overwrite.
+	Create(name string) (io.WriteCloser, error)
+	// Line reads a line from whoever gives the command, and Passphrase one that nobody
+	// sees.
+	Asker
+}
+
+// Asker asks whoever gives a command.
+type Asker interface {
+	Line() (string, error)
+	Passphrase(prompt string) (authn.Secret, error)
 }
 
 // Command is "seimon ca" with its verbs.
 type Command struct {
-	Init     InitCommand     `cmd:"" help:"Make the root and the first issuer."`
-	Issuers  IssuersCommand  `cmd:"" help:"List roots and issuers."`
-	Show     ShowCommand     `cmd:"" help:"Show an issuer, or what is to be handed to everything that checks certificates."`
-	Rollover RolloverCommand `cmd:"" help:"Change to the next issuer, step by step."`
-	Profiles ProfilesCommand `cmd:"" help:"Show what stands in certificates."`
-	Orphans  OrphansCommand  `cmd:"" help:"Find serials that never became a certificate."`
+	Init     InitCommand         `cmd:"" help:"Make the root and the first issuer."`
+	Issuers  IssuersCommand      `cmd:"" help:"List roots and issuers."`
+	Show     ShowCommand         `cmd:"" help:"Show an issuer, or what is to be handed to everything that checks certificates."`
+	Rollover RolloverCommand     `cmd:"" help:"Change to the next issuer, step by step."`
+	Revoke   RevokeIssuerCommand `cmd:"" help:"Revoke an issuer: nothing of it counts any more."`
+	Root     RootCommand         `cmd:"" help:"Keep the root's key offline."`
+	Profiles ProfilesCommand     `cmd:"" help:"Show what stands in certificates."`
+	Orphans  OrphansCommand      `cmd:"" help:"Find serials that never became a certificate."`
 }
 
 // Making are the flags of making an issuer.
@@ -212,7 +227,7 @@ func (c *ShowCommand) Run(env Env) error {
 	}
 	if c.Bundle {
 		for _, i := range all {
-			if i.Publishes() {
+			if i.Counts() {
 				fmt.Fprintf(env.Out(), "# %s (%s)\n%s", i.Name, i.State, pemOf(i.Certificate.Raw))
 			}
 		}

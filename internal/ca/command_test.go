@@ -25,6 +25,7 @@ type desk struct {
 	*house
 	files map[string][]byte
 	out   bytes.Buffer
+	typed []string
 }
 
 func (d *desk) Context() context.Context { return d.t.Context() }
@@ -35,6 +36,40 @@ func (d *desk) Open(name string) (io.ReadCloser, error) {
 		return nil, os.ErrNotExist
 	}
 	return io.NopCloser(bytes.NewReader(text)), nil
+}
+
+func (d *desk) Create(name string) (io.WriteCloser, error) {
+	if _, ok := d.files[name]; ok {
+		return nil, os.ErrExist
+	}
+	return &created{d: d, name: name}, nil
+}
+
+// created is a file that is being written.
+type created struct {
+	bytes.Buffer
+	d    *desk
+	name string
+}
+
+func (c *created) Close() error {
+	c.d.files[c.name] = c.Bytes()
+	return nil
+}
+
+// Line takes what is typed next.
+func (d *desk) Line() (string, error) {
+	if len(d.typed) == 0 {
+		return "", io.ErrUnexpectedEOF
+	}
+	text := d.typed[0]
+	d.typed = d.typed[1:]
+	return text, nil
+}
+
+func (d *desk) Passphrase(string) (authn.Secret, error) {
+	text, err := d.Line()
+	return authn.Secret(text), err
 }
 
 func (d *desk) Authority() (ca.Office, error) {

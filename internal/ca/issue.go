@@ -34,7 +34,8 @@ func (a *Authority) Issue(ctx context.Context, p *Prepared) (Certificate, error)
 		c = p.certificate
 		c.State, c.DER, c.Issued = Active, der, tx.Now
 		n, err := tx.Exec(`UPDATE ca_certificate SET state = 'active', der = $1, issued_at = $2
-			WHERE id = $3 AND state = 'prepared' AND token = $4 AND intent = $5`, der, store.Millis(tx.Now), c.ID, p.token, intentOf(p.trial))
+			WHERE id = $3 AND state = 'prepared' AND token = $4 AND intent = $5
+				AND NOT EXISTS (SELECT 1 FROM ca_issuer WHERE id = $6 AND revoked_at > 0)`, der, store.Millis(tx.Now), c.ID, p.token, intentOf(p.trial), c.Issuer)
 		if err != nil {
 			return err
 		}

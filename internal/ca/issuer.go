@@ -27,6 +27,7 @@ const (
 	IssuerActive      IssuerState = "active"      // signs certificates; one at most
 	IssuerStatusOnly  IssuerState = "status-only" // signs lists and answers about what it issued
 	IssuerRetired     IssuerState = "retired"     // nothing of it is valid any more
+	IssuerRevoked     IssuerState = "revoked"     // on the list of its root; lists and answers say that all it issued is revoked
 	Anchor            IssuerState = "anchor"
 )
 
@@ -43,7 +44,12 @@ type Issuer struct {
 	Root        *x509.Certificate // itself for a root
 	RootID      string            // its own id for a root
 	Created     time.Time
+	Revoked     time.Time // zero unless its root revoked it
+	Reason      Reason
 }
+
+// Counts tells whether an issuer belongs among those that others are to know.
+func (i Issuer) Counts() bool { return i.Publishes() && i.Revoked.IsZero() }
 
 // Publishes tells whether lists and answers are made for the issuer.
 func (i Issuer) Publishes() bool { return i.State != IssuerPrepared && i.State != IssuerRetired }
@@ -60,18 +66,18 @@ type signing struct {
 	trial  crypto.Signer // the throw-away key that stands in for signer in a lint
 }
 
-const issuerColumns = "i.id, i.number, i.root, i.name, i.state, i.since, i.algorithm, i.der, i.created_at, k.handle"
+const issuerColumns = "i.id, i.number, i.root, i.name, i.state, i.since, i.algorithm, i.der, i.created_at, i.revoked_at, i.reason, k.handle"
 
 func (a *Authority) scanIssuer(row scanner) (Issuer, error) {
 	var i Issuer
-	var since, created int64
+	var since, created, revoked int64
 	var der []byte
 	var handle string
-	err := row.Scan(&i.ID, &i.Number, &i.RootID, &i.Name, &i.State, &since, &i.Algorithm, &der, &created, &handle)
+	err := row.Scan(&i.ID, &i.Number, &i.RootID, &i.Name, &i.State, &since, &i.Algorithm, &der, &created, &revoked, &i.Reason, &handle)
 	if err != nil {
 		return i, err
 	}
-	i.Since, i.Created, i.Helper = store.Time(since), store.Time(created), handle != ""
+	i.Since, i.Created, i.Revoked, i.Helper = store.Time(since), store.Time(created), store.Time(revoked), handle != ""
 	if i.Certificate, err = x509.ParseCertificate(der); err != nil {
 		return i, fmt.Errorf("ca: issuer %s is damaged: %w", i.ID, err)
 	}
@@ -185,6 +191,9 @@ func (a *Authority) load(ctx context.Context) error {
 			if f.s.key, err = readKey(tx, f.key); err != nil {
 				return err
 			}
+			if f.s.root == f.s.id { // read anew for each use (rootSigner)
+				f.s.key.sealed = nil
+			}
 		}
 		return nil
 	})
@@ -253,6 +262,9 @@ func (a *Authority) Sign(ctx context.Context, issuer string) (crypto.Signer, err
 
 // signer opens the key of an issuer once and keeps it.
 func (a *Authority) signer(ctx context.Context, s *signing) (crypto.Signer, error) {
+	if s.root == s.id {
+		return a.rootSigner(ctx, s)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.signer != nil {

@@ -115,7 +115,7 @@ func (a *Authority) reseal(ctx context.Context) error {
 	fresh := map[string][]byte{}
 	err := a.db.Read(ctx, func(tx *store.Tx) error {
 		clear(fresh)
-		rows, err := tx.Query("SELECT id, sealed FROM ca_key WHERE handle = ''")
+		rows, err := tx.Query("SELECT id, sealed FROM ca_key WHERE handle = '' AND LENGTH(sealed) > 0")
 		return store.Each(rows, err, func(rows *sql.Rows) error {
 			var id string
 			var sealed []byte

@@ -62,13 +62,16 @@ type Entry struct {
 // since, in one shard or in all (shard 0), in the order of their serials. It carries
 // no certificates, so that a hundred thousand fit into little memory.
 func (a *Authority) RevokedOf(tx *store.Tx, issuer string, shard int, since time.Time) ([]Entry, error) {
+	out, err := a.revokedBelow(tx, issuer, since) // empty but for a root
+	if err != nil {
+		return nil, err
+	}
 	query := "SELECT serial, revoked_at, reason FROM ca_certificate WHERE issuer = $1 AND state = 'revoked' AND not_after > $2"
 	args := []any{issuer, store.Millis(since)}
 	if shard > 0 {
 		query += " AND shard = $3"
 		args = append(args, shard)
 	}
-	var out []Entry
 	rows, err := tx.Query(query+" ORDER BY serial", args...)
 	err = store.Each(rows, err, func(rows *sql.Rows) error {
 		var e Entry

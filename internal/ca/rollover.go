@@ -21,6 +21,7 @@ const (
 	Activate   Step = "activate"
 	Retire     Step = "retire"
 	Discard    Step = "discard"
+	Revoke     Step = "revoke" // taken by RevokeIssuer, with a reason
 )
 
 // moves says from which states each step leads where. What is not here is refused.
@@ -28,8 +29,11 @@ func moves() map[Step]map[IssuerState]IssuerState {
 	return map[Step]map[IssuerState]IssuerState{
 		Distribute: {IssuerPrepared: IssuerDistributed},
 		Activate:   {IssuerDistributed: IssuerActive},
-		Retire:     {IssuerStatusOnly: IssuerRetired},
+		Retire:     {IssuerStatusOnly: IssuerRetired, IssuerRevoked: IssuerRetired},
 		Discard:    {IssuerPrepared: IssuerRetired, IssuerDistributed: IssuerRetired},
+		Revoke: {
+			IssuerPrepared: IssuerRevoked, IssuerDistributed: IssuerRevoked, IssuerActive: IssuerRevoked, IssuerStatusOnly: IssuerRevoked,
+		},
 	}
 }
 
@@ -49,7 +53,7 @@ func (r *Refusal) Error() string {
 // Possible lists the steps that an issuer in a state can take.
 func Possible(s IssuerState) []Step {
 	var out []Step
-	for _, step := range []Step{Distribute, Activate, Retire, Discard} {
+	for _, step := range []Step{Distribute, Activate, Retire, Discard, Revoke} {
 		if _, ok := moves()[step][s]; ok {
 			out = append(out, step)
 		}
@@ -65,15 +69,10 @@ func (a *Authority) Move(tx *store.Tx, id string, step Step, actor string) (Issu
 	}
 	to, ok := moves()[step][i.State]
 	if !ok {
-		reason := "nothing follows"
-		if next := Possible(i.State); len(next) > 0 {
-			reason = "from there it can only " + strings.Join(texts(next), " or ")
-		} else if i.State == IssuerActive {
-			reason = "activate its successor, and it will sign only lists and answers"
-		} else if i.State == Anchor {
-			reason = "a root has no such life"
-		}
-		return i, &Refusal{step, i.Name, i.State, reason}
+		return i, a.refusal(i, step)
+	}
+	if step == Revoke {
+		return i, &Refusal{step, i.Name, i.State, "it needs a reason: seimon ca revoke"}
 	}
 	if step == Retire {
 		if err := a.nothingValid(tx, i); err != nil {
@@ -92,6 +91,20 @@ func (a *Authority) Move(tx *store.Tx, id string, step Step, actor string) (Issu
 		return i, err
 	}
 	return i, nil
+}
+
+// refusal says why a step is not possible, and which are.
+func (a *Authority) refusal(i Issuer, step Step) *Refusal {
+	reason := "nothing follows"
+	switch next := Possible(i.State); {
+	case i.State == IssuerActive:
+		reason = "activate its successor, and it will sign only lists and answers; or revoke it"
+	case len(next) > 0:
+		reason = "from there it can only " + strings.Join(texts(next), " or ")
+	case i.State == Anchor:
+		reason = "a root has no such life"
+	}
+	return &Refusal{step, i.Name, i.State, reason}
 }
 
 func texts(steps []Step) []string {

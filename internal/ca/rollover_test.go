@@ -35,15 +35,16 @@ func (h *house) prepareIssuer(plan ca.Plan, newRoot bool) ca.Issuer {
 // TestEveryStepIsLegalOrRefused goes through all states and all steps.
 func TestEveryStepIsLegalOrRefused(t *testing.T) {
 	legal := map[ca.IssuerState]map[ca.Step]ca.IssuerState{
-		ca.IssuerPrepared:    {ca.Distribute: ca.IssuerDistributed, ca.Discard: ca.IssuerRetired},
-		ca.IssuerDistributed: {ca.Activate: ca.IssuerActive, ca.Discard: ca.IssuerRetired},
-		ca.IssuerActive:      {},
-		ca.IssuerStatusOnly:  {ca.Retire: ca.IssuerRetired},
+		ca.IssuerPrepared:    {ca.Distribute: ca.IssuerDistributed, ca.Discard: ca.IssuerRetired, ca.Revoke: ca.IssuerRevoked},
+		ca.IssuerDistributed: {ca.Activate: ca.IssuerActive, ca.Discard: ca.IssuerRetired, ca.Revoke: ca.IssuerRevoked},
+		ca.IssuerActive:      {ca.Revoke: ca.IssuerRevoked},
+		ca.IssuerStatusOnly:  {ca.Retire: ca.IssuerRetired, ca.Revoke: ca.IssuerRevoked},
+		ca.IssuerRevoked:     {ca.Retire: ca.IssuerRetired},
 		ca.IssuerRetired:     {},
 		ca.Anchor:            {},
 	}
 	for state, steps := range legal {
-		for _, step := range []ca.Step{ca.Distribute, ca.Activate, ca.Retire, ca.Discard, "promote"} {
+		for _, step := range []ca.Step{ca.Distribute, ca.Activate, ca.Retire, ca.Discard, ca.Revoke, "promote"} {
 			h := founded(t)
 			i := h.prepareIssuer(ca.Plan{}, false)
 			if state == ca.Anchor {
@@ -60,6 +61,21 @@ func TestEveryStepIsLegalOrRefused(t *testing.T) {
 				})
 			}
 			got, err := h.move(i.ID, step)
+			if step == ca.Revoke {
+				if err == nil {
+					t.Errorf("revoked from %s without a reason", state)
+				}
+				err = h.db.Write(t.Context(), func(tx *store.Tx) (err error) {
+					got, err = h.ca.RevokeIssuer(tx, i.ID, ca.Superseded, "test")
+					return err
+				})
+				if state == ca.IssuerRevoked {
+					if err != nil {
+						t.Errorf("revoked twice: %v", err)
+					}
+					continue
+				}
+			}
 			want, ok := steps[step]
 			var refusal *ca.Refusal
 			if ok != (err == nil) || ok && got.State != want || !ok && !errors.As(err, &refusal) {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"seimon/internal/ca"
 	"seimon/internal/store"
 )
 
@@ -51,6 +52,38 @@ func (s *Status) Publish(ctx context.Context) (err error) {
 	return errors.Join(faults...)
 }
 
+// SignRoot signs the lists of a root now, whether they are due or not: before its key
+// goes offline, and when it was brought back.
+func (s *Status) SignRoot(ctx context.Context, id string) error {
+	var issuers map[string]*issuer
+	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
+		issuers, err = s.authorities(tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	i := issuers[id]
+	if i == nil || !i.root {
+		return ca.ErrNone
+	}
+	for _, shard := range []int{1, full} {
+		if err := s.publish(ctx, i, listKey{id, shard}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lives tells how long a list of an issuer is valid, and after what time it is signed
+// anew without a change.
+func (s *Status) lives(i *issuer) (life, every time.Duration) {
+	if i.root {
+		return s.cfg.RootListLife, s.cfg.RootListLife / 6
+	}
+	return s.cfg.ListLife, s.cfg.ListEvery
+}
+
 // pause is how long a round that failed is followed by none: a key that is away is
 // not asked for every second.
 const pause = 5 * time.Second
@@ -81,6 +114,10 @@ const (
 // dueLists tells which lists are missing, old or changed.
 func (s *Status) dueLists(tx *store.Tx, issuers map[string]*issuer) ([]listKey, error) {
 	due := map[listKey]bool{}
+	away, err := s.own.RootsOffline(tx)
+	if err != nil {
+		return nil, err
+	}
 	for id, i := range issuers {
 		last := s.own.Shards()
 		if i.root {
@@ -99,11 +136,11 @@ func (s *Status) dueLists(tx *store.Tx, issuers map[string]*issuer) ([]listKey, 
 			return err
 		}
 		age := tx.Now.Sub(store.Time(this))
-		// A clock that was set back makes a list look young; its end tells.
-		old := number == 0 || age >= s.cfg.ListEvery || age < -time.Minute || store.Time(next).Sub(tx.Now) > s.cfg.ListLife+time.Minute
 		young[key] = entries > large && age >= 0 && age < largeEvery
-		if issuers[key.issuer] != nil {
-			due[key] = old
+		if i := issuers[key.issuer]; i != nil {
+			life, every := s.lives(i)
+			// A clock that was set back makes a list look young; its end tells.
+			due[key] = number == 0 || age >= every || age < -time.Minute || store.Time(next).Sub(tx.Now) > life+time.Minute
 		}
 		return nil
 	})
@@ -119,7 +156,8 @@ func (s *Status) dueLists(tx *store.Tx, issuers map[string]*issuer) ([]listKey, 
 		}
 		return err
 	})
-	maps.DeleteFunc(due, func(_ listKey, yes bool) bool { return !yes })
+	// Without its key a root's list stays as it is; seimon doctor watches its end.
+	maps.DeleteFunc(due, func(key listKey, yes bool) bool { return !yes || away[key.issuer] })
 	// The small lists first: they are what certificates name.
 	return slices.SortedFunc(maps.Keys(due), func(a, b listKey) int {
 		return slices.Compare([]int{rank(a), a.shard}, []int{rank(b), b.shard})
@@ -143,11 +181,12 @@ func (s *Status) publish(ctx context.Context, i *issuer, key listKey) error {
 	if key.shard != full {
 		d.point = fmt.Sprintf("%s/crl/%s/%d.crl", s.own.Base(), key.issuer, key.shard)
 	}
+	life, _ := s.lives(i)
 	err = s.db.Read(ctx, func(tx *store.Tx) (err error) {
-		d.this, d.next = tx.Now.Truncate(time.Second), tx.Now.Truncate(time.Second).Add(s.cfg.ListLife)
+		d.this, d.next = tx.Now.Truncate(time.Second), tx.Now.Truncate(time.Second).Add(life)
 		// RFC 5280 3.3: an entry stays until a list has appeared after the end of the
 		// certificate.
-		d.entries, err = s.own.RevokedOf(tx, key.issuer, key.shard, tx.Now.Add(-2*s.cfg.ListLife))
+		d.entries, err = s.own.RevokedOf(tx, key.issuer, key.shard, tx.Now.Add(-2*life))
 		return err
 	})
 	if err != nil {

@@ -32,6 +32,9 @@ type Config struct {
 	// ListEvery is when a list without changes is signed anew; a sixth of its life
 	// when 0, so that many failures in a row do no harm.
 	ListEvery time.Duration
+	// RootListLife is how long the list of a root is valid; 180 days when 0, since its key
+	// may be offline. While the key is here it is signed anew after a sixth of that.
+	RootListLife time.Duration
 	// AnswerLife is how long an OCSP answer is valid; an hour when 0. It is signed anew
 	// at half of it.
 	AnswerLife time.Duration
@@ -84,6 +87,9 @@ func New(db *store.DB, own *ca.Authority, cfg Config) *Status {
 	if cfg.ListEvery == 0 {
 		cfg.ListEvery = cfg.ListLife / 6
 	}
+	if cfg.RootListLife == 0 {
+		cfg.RootListLife = 180 * 24 * time.Hour
+	}
 	if cfg.AnswerLife == 0 {
 		cfg.AnswerLife = time.Hour
 	}
@@ -109,6 +115,18 @@ func (s *Status) Changed(tx *store.Tx, c ca.Certificate) error {
 		}
 	}
 	tx.After(func() { s.answers.drop(c.Issuer, c.Serial) })
+	return nil
+}
+
+// IssuerChanged notes in the caller's transaction that an issuer was revoked: the lists
+// of its root must say so.
+func (s *Status) IssuerChanged(tx *store.Tx, i ca.Issuer) error {
+	for _, shard := range []int{1, full} {
+		_, err := tx.Exec("INSERT INTO status_change (issuer, shard, claimed, at) VALUES ($1, $2, 0, $3)", i.RootID, int64(shard), store.Millis(tx.Now))
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -56,6 +56,7 @@ func open(t testing.TB) *house {
 	hook := func(tx *store.Tx, c ca.Certificate) error { return h.status.Changed(tx, c) }
 	h.ca, err = ca.Open(t.Context(), db, ca.Config{
 		Seal: h.ring, MAC: h.ring.MAC, Base: base, Realm: "example.ac.jp", Shards: 4, OnIssue: hook, OnRevoke: hook, OnOrphan: hook,
+		OnIssuer: func(tx *store.Tx, i ca.Issuer) error { return h.status.IssuerChanged(tx, i) },
 	})
 	if err != nil {
 		t.Fatal(err)

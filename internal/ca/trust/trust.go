@@ -131,9 +131,9 @@ func (t *Trust) ours(tx *store.Tx, v Verdict, leaf *x509.Certificate, found chai
 	if err != nil {
 		return v, err
 	}
-	row, err := t.own.BySerial(tx, issuer, v.Serial)
+	row, err := t.own.BySerial(tx, issuer.ID, v.Serial)
 	if errors.Is(err, ca.ErrNone) || err == nil && string(row.DER) != string(leaf.Raw) {
-		t.cfg.Log.Error("a certificate with a right signature of ours has no row", "serial", v.Serial, "issuer", issuer)
+		t.cfg.Log.Error("a certificate with a right signature of ours has no row", "serial", v.Serial, "issuer", issuer.ID)
 		return v.refused("C7.unknown", "no row"), nil
 	}
 	if err != nil {
@@ -145,6 +145,8 @@ func (t *Trust) ours(tx *store.Tx, v Verdict, leaf *x509.Certificate, found chai
 		return v.because(leaf, failed), nil
 	case row.State == ca.Revoked:
 		return v.revoked(row.Revoked, string(row.Reason)), nil
+	case !issuer.Revoked.IsZero(): // its rows follow one by one
+		return v.revoked(issuer.Revoked, string(issuer.Reason)), nil
 	case row.State != ca.Active:
 		return v.refused("C7.unknown", "never issued"), nil
 	}
@@ -153,17 +155,17 @@ func (t *Trust) ours(tx *store.Tx, v Verdict, leaf *x509.Certificate, found chai
 }
 
 // issuerOf finds the issuer whose key signed the certificate.
-func (t *Trust) issuerOf(tx *store.Tx, leaf *x509.Certificate) (string, error) {
+func (t *Trust) issuerOf(tx *store.Tx, leaf *x509.Certificate) (ca.Issuer, error) {
 	issuers, err := t.own.Issuers(tx)
 	if err != nil {
-		return "", err
+		return ca.Issuer{}, err
 	}
 	for _, i := range issuers {
 		if string(i.Certificate.RawSubject) == string(leaf.RawIssuer) && leaf.CheckSignatureFrom(i.Certificate) == nil {
-			return i.ID, nil
+			return i, nil
 		}
 	}
-	return "", nil
+	return ca.Issuer{}, nil
 }
 
 // hardware tells whether one of our policies says that the key is in hardware.
