@@ -122,3 +122,20 @@ func TestAPipeIsNoTerminal(t *testing.T) {
 		}
 	}
 }
+
+// TestAPassphraseIsTypedUnseen: what opens a root's key never stands on the screen.
+func TestAPassphraseIsTypedUnseen(t *testing.T) {
+	person, program := pair(t)
+	done := screen(t, person, map[string]string{"Passphrase: ": "ivory lanterns\n"})
+	d := &Desk{ctx: t.Context(), streams: Streams{In: program, Out: program, Err: program}}
+	typed, err := d.Passphrase("Passphrase: ")
+	if err != nil || typed.Reveal() != "ivory lanterns" {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(program, "END\n"); err != nil {
+		t.Fatal(err)
+	}
+	if text := seen(t, done); strings.Contains(text, "lanterns") || !strings.Contains(text, "Passphrase: ") {
+		t.Errorf("on the screen: %q", text)
+	}
+}
