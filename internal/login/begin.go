@@ -123,7 +123,7 @@ func (h *Hall) Enter(w http.ResponseWriter, r *http.Request, a Ask) (Visitor, bo
 // Current gives the live session of a browser, whatever it is worth, or session.ErrNone.
 func (h *Hall) Current(r *http.Request) (session.Session, error) {
 	var s session.Session
-	err := h.DB.Read(r.Context(), func(tx *store.Tx) (err error) {
+	err := h.DB.Glance(r.Context(), func(tx *store.Tx) (err error) {
 		s, err = h.Sessions.Find(tx, web.Cookie(r, SessionCookie))
 		return err
 	})

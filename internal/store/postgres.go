@@ -114,24 +114,57 @@ func (p pgTx) queryRow(ctx context.Context, query string, args []any) *sql.Row {
 	return p.tx.QueryRowContext(ctx, query, args...)
 }
 
+// pgLoose runs each statement by itself, on whichever connection is free.
+type pgLoose struct{ db *sql.DB }
+
+var errGlance = errors.New("store: a glance only reads")
+
+func (p pgLoose) exec(context.Context, string, []any) (sql.Result, error) { return nil, errGlance }
+
+func (p pgLoose) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
+	if !strings.HasPrefix(query, "SELECT ") {
+		return nil, errGlance
+	}
+	return p.db.QueryContext(ctx, query, args...)
+}
+
+func (p pgLoose) queryRow(ctx context.Context, query string, args []any) *sql.Row {
+	if !strings.HasPrefix(query, "SELECT ") {
+		return p.db.QueryRowContext(refused(), query, args...) // a Row that holds the error
+	}
+	return p.db.QueryRowContext(ctx, query, args...)
+}
+
+// refused returns a context that ended because a glance only reads.
+func refused() context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(errGlance)
+	return ctx
+}
+
 // transaction is how one transaction is run.
 type transaction struct {
 	level    sql.IsolationLevel
 	readOnly bool
+	loose    bool // each statement by itself
 	now      func() time.Time
 	fn       func(*Tx) error
 }
 
 func (b *postgresBackend) read(ctx context.Context, now func() time.Time, fn func(*Tx) error) error {
-	return b.run(ctx, transaction{sql.LevelRepeatableRead, true, now, fn})
+	return b.run(ctx, transaction{level: sql.LevelRepeatableRead, readOnly: true, now: now, fn: fn})
+}
+
+func (b *postgresBackend) glance(ctx context.Context, now func() time.Time, fn func(*Tx) error) error {
+	return b.run(ctx, transaction{loose: true, now: now, fn: fn})
 }
 
 func (b *postgresBackend) write(ctx context.Context, now func() time.Time, fn func(*Tx) error) error {
-	return b.run(ctx, transaction{sql.LevelSerializable, false, now, fn})
+	return b.run(ctx, transaction{level: sql.LevelSerializable, now: now, fn: fn})
 }
 
 func (b *postgresBackend) background(ctx context.Context, now func() time.Time, fn func(*Tx) error) error {
-	return b.run(ctx, transaction{sql.LevelReadCommitted, false, now, fn})
+	return b.run(ctx, transaction{level: sql.LevelReadCommitted, now: now, fn: fn})
 }
 
 // fate is whether a transaction that failed may be tried again.
@@ -210,6 +243,9 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // once runs the transaction and tells what may come after a failure.
 func (b *postgresBackend) once(ctx context.Context, t transaction, try int) (_ *Tx, what fate, err error) {
+	if t.loose {
+		return b.look(ctx, t)
+	}
 	raw, err := b.db.BeginTx(ctx, &sql.TxOptions{Isolation: t.level, ReadOnly: t.readOnly})
 	if err != nil {
 		if disconnected(err) {
@@ -237,6 +273,20 @@ func (b *postgresBackend) once(ctx context.Context, t transaction, try int) (_ *
 	err = cancelled(ctx, raw.Commit())
 	if serialization(err) {
 		return tx, contested, err
+	}
+	return tx, final, err
+}
+
+// look runs the statements of a glance.
+func (b *postgresBackend) look(ctx context.Context, t transaction) (*Tx, fate, error) {
+	tx := &Tx{Now: t.now(), ctx: ctx, run: ctx, conn: pgLoose{b.db}}
+	err := tx.call(t.fn)
+	if disconnected(tx.failed) {
+		b.gone.CompareAndSwap(0, time.Now().UnixNano())
+		return nil, cut, err
+	}
+	if err == nil {
+		b.gone.Store(0)
 	}
 	return tx, final, err
 }

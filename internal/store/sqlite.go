@@ -99,6 +99,26 @@ func timeoutPragma(wait time.Duration) string {
 func fileURL(path string) string { return "file:" + (&url.URL{Path: path}).EscapedPath() }
 
 func (b *sqliteBackend) read(ctx context.Context, now func() time.Time, fn func(*Tx) error) error {
+	return b.reading(ctx, func(free context.Context, c *stmtConn) error {
+		if err := c.plain(free, "BEGIN"); err != nil {
+			return err
+		}
+		defer c.plain(free, "ROLLBACK") //nolint:errcheck // nothing was written
+		tx := &Tx{Now: now(), ctx: ctx, run: free, conn: c}
+		return tx.call(fn)
+	})
+}
+
+func (b *sqliteBackend) glance(ctx context.Context, now func() time.Time, fn func(*Tx) error) error {
+	return b.reading(ctx, func(free context.Context, c *stmtConn) error {
+		tx := &Tx{Now: now(), ctx: ctx, run: free, conn: c}
+		return tx.call(fn)
+	})
+}
+
+// reading lends one of the connections that only read. They outlive the call, so that a
+// cancelled caller must not break them half way: do gets a context that is not cancelled.
+func (b *sqliteBackend) reading(ctx context.Context, do func(free context.Context, c *stmtConn) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -111,15 +131,8 @@ func (b *sqliteBackend) read(ctx context.Context, now func() time.Time, fn func(
 		return ctx.Err()
 	}
 	defer func() { b.readers <- c }()
-	// The connection outlives this call, so a cancelled caller must not break it half way.
-	free := context.WithoutCancel(ctx)
-	if err := c.plain(free, "BEGIN"); err != nil {
-		return err
-	}
-	defer c.plain(free, "ROLLBACK") //nolint:errcheck // nothing was written
 	defer c.rest()
-	tx := &Tx{Now: now(), ctx: ctx, run: free, conn: c}
-	return tx.call(fn)
+	return do(context.WithoutCancel(ctx), c)
 }
 
 // close waits for the transactions that have begun.

@@ -45,6 +45,7 @@ type DB struct {
 // backend is what the two flavours do differently.
 type backend interface {
 	read(ctx context.Context, now func() time.Time, fn func(*Tx) error) error
+	glance(ctx context.Context, now func() time.Time, fn func(*Tx) error) error
 	write(ctx context.Context, now func() time.Time, fn func(*Tx) error) error
 	background(ctx context.Context, now func() time.Time, fn func(*Tx) error) error
 	migrate(ctx context.Context, now func() time.Time, fn func(*Tx) error) error
@@ -90,6 +91,19 @@ func (db *DB) Read(ctx context.Context, fn func(*Tx) error) error {
 		return err
 	}
 	err := db.backend.read(ctx, db.Now, fn)
+	db.gauge.note(&db.gauge.reads, db.Now(), err)
+	return err
+}
+
+// Glance runs fn outside of any transaction: each of its statements sees what is
+// committed by then, and none may write. It is for one statement, or for several of
+// which each that finds nothing makes the answer no: on PostgreSQL it saves two of the
+// ways to the server and back. What is to be acted on is read again in Write.
+func (db *DB) Glance(ctx context.Context, fn func(*Tx) error) error {
+	if err := outside(ctx); err != nil {
+		return err
+	}
+	err := db.backend.glance(ctx, db.Now, fn)
 	db.gauge.note(&db.gauge.reads, db.Now(), err)
 	return err
 }

@@ -87,7 +87,7 @@ func (f *Front) receive(ctx context.Context, p params) (*arrival, *refusal, erro
 	in := &arrival{params: p}
 	var stored params
 	uri := p.get("request_uri")
-	err := f.DB.Read(ctx, func(tx *store.Tx) (err error) {
+	err := f.DB.Glance(ctx, func(tx *store.Tx) (err error) {
 		if in.client, err = f.client(tx, p.get("client_id")); err != nil || !strings.HasPrefix(uri, pushedPrefix) {
 			return err
 		}

@@ -119,7 +119,7 @@ func (f *Front) authenticate(r *http.Request, p params) (c *client, proof *clien
 	if no != nil {
 		return nil, nil, no, nil
 	}
-	err = f.DB.Read(r.Context(), func(tx *store.Tx) error {
+	err = f.DB.Glance(r.Context(), func(tx *store.Tx) error {
 		c, proof, no, err = f.prove(tx, shown, r.URL.Path)
 		return err
 	})

@@ -35,7 +35,7 @@ func (f *Front) aboutToken(w http.ResponseWriter, r *http.Request, writes bool, 
 	}
 	later := writes || shown.method == authJWT
 	var proof *clientProof
-	err := f.DB.Read(r.Context(), func(tx *store.Tx) (err error) {
+	err := f.DB.Glance(r.Context(), func(tx *store.Tx) (err error) {
 		if q.client, proof, no, err = f.prove(tx, shown, r.URL.Path); no != nil || err != nil || later {
 			return err
 		}

@@ -108,10 +108,7 @@ func (f *Front) issueFor(tx *store.Tx, c *client, g *grant, out *issue) (*refusa
 	if len(out.scope) == 0 {
 		out.scope = g.request.Scope
 	}
-	err = insertToken(tx, g, token{hash: out.access.hash, kind: kindAccess, scope: out.scope, until: tx.Now.Add(out.life)})
-	if err != nil {
-		return nil, err
-	}
+	issued := []token{{hash: out.access.hash, kind: kindAccess, scope: out.scope, until: tx.Now.Add(out.life)}}
 	if !c.may(grantRefresh) {
 		out.refresh = fresh{}
 	} else {
@@ -120,10 +117,10 @@ func (f *Front) issueFor(tx *store.Tx, c *client, g *grant, out *issue) (*refusa
 			until = g.until
 		}
 		// The refresh token keeps the whole scope, whatever this access token got (RFC 6749 6).
-		err := insertToken(tx, g, token{hash: out.refresh.hash, kind: kindRefresh, scope: g.request.Scope, until: until})
-		if err != nil {
-			return nil, err
-		}
+		issued = append(issued, token{hash: out.refresh.hash, kind: kindRefresh, scope: g.request.Scope, until: until})
+	}
+	if err := insertTokens(tx, g, issued); err != nil {
+		return nil, err
 	}
 	out.idToken, err = f.prepareIDToken(tx, c, g, who)
 	return nil, err

@@ -3,6 +3,7 @@ package oidc
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -38,9 +39,16 @@ func newToken() fresh {
 	return fresh{text, hash}
 }
 
-func insertToken(tx *store.Tx, g *grant, t token) error {
-	_, err := tx.Exec("INSERT INTO oidc_token (hash, code, kind, scope, used_at, until, created_at) VALUES ($1, $2, $3, $4, 0, $5, $6)",
-		t.hash, g.code, t.kind, strings.Join(t.scope, " "), store.Millis(t.until), store.Millis(tx.Now))
+// insertTokens writes what is issued together, in one statement.
+func insertTokens(tx *store.Tx, g *grant, list []token) error {
+	args := []any{g.code, store.Millis(tx.Now)}
+	var rows []string
+	for _, t := range list {
+		n := len(args)
+		rows = append(rows, fmt.Sprintf("($%d, $1, $%d, $%d, 0, $%d, $2)", n+1, n+2, n+3, n+4))
+		args = append(args, t.hash, t.kind, strings.Join(t.scope, " "), store.Millis(t.until))
+	}
+	_, err := tx.Exec("INSERT INTO oidc_token (hash, code, kind, scope, used_at, until, created_at) VALUES "+strings.Join(rows, ", "), args...)
 	return err
 }
 

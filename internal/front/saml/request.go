@@ -1,6 +1,7 @@
 package saml
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -196,14 +197,14 @@ func (q *request) ask(f *Front, sealed []byte) login.Ask {
 // service reads an enabled service of this front; a fault when there is none.
 func (f *Front) service(r *http.Request, id string) (*service, error) {
 	// What the university registered itself stands above every feed.
-	s, err := f.read(r, id, f.Parties.Registered)
+	s, err := f.read(f.DB.Glance, r, id, f.Parties.Registered)
 	if errors.Is(err, rp.ErrNone) {
 		if f.Feeds != nil {
 			if err := f.Feeds.Ensure(r.Context(), id); err != nil {
 				f.Log.Warn("a service could not be asked for", "service", shorten(id), "error", err)
 			}
 		}
-		s, err = f.read(r, id, f.Parties.Get)
+		s, err = f.read(f.DB.Read, r, id, f.Parties.Get)
 	}
 	if err == rp.ErrNone { //nolint:errorlint // it comes as it is
 		return nil, fault(noService, id, "Issuer", id)
@@ -220,8 +221,10 @@ func (f *Front) service(r *http.Request, id string) (*service, error) {
 }
 
 // read reads a service of this front as find knows it.
-func (f *Front) read(r *http.Request, id string, find func(*store.Tx, string) (rp.Party, error)) (s *service, err error) {
-	err = f.DB.Read(r.Context(), func(tx *store.Tx) error {
+func (f *Front) read(
+	look func(context.Context, func(*store.Tx) error) error, r *http.Request, id string, find func(*store.Tx, string) (rp.Party, error),
+) (s *service, err error) {
+	err = look(r.Context(), func(tx *store.Tx) error {
 		p, err := find(tx, id)
 		if err != nil {
 			return err
