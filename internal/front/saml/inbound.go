@@ -123,7 +123,8 @@ func opened(plain []byte, name, relay string, at door) (*message, error) {
 // a fault it returns something only if who sent it is beyond doubt.
 func (f *Front) verified(r *http.Request, m *message, local string) (*service, *xmldoc.Node, error) {
 	n := m.root
-	if !n.Is(metadata.SAMLP, local) || n.Attr("Version") != "2.0" {
+	// A request for a sign-in in another version is told so, once it is known by whom.
+	if v := n.Attr("Version"); !n.Is(metadata.SAMLP, local) || v != "2.0" && (local != "AuthnRequest" || versionStatus(v) == nil) {
 		return nil, nil, fault(badRequest, "", "message", n.Local+" "+n.Attr("Version"))
 	}
 	issuer := n.First(metadata.SAML, "Issuer")

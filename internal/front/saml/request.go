@@ -50,6 +50,9 @@ func (f *Front) judge(s *service, n *xmldoc.Node, relay string, now time.Time) (
 	if err := q.consumer(s, n); err != nil {
 		return nil, err
 	}
+	if q.no = otherWay(n); q.no != nil {
+		return q, nil
+	}
 	q.Force, q.Passive = n.Attr("ForceAuthn") == "true" || n.Attr("ForceAuthn") == "1", n.Attr("IsPassive") == "true" || n.Attr("IsPassive") == "1"
 	for _, step := range []func(*service, *xmldoc.Node) *status{f.readPolicy(q), f.readContext(q), f.readScoping, f.readSubject(q)} {
 		if q.no = step(s, n); q.no != nil {
@@ -61,9 +64,6 @@ func (f *Front) judge(s *service, n *xmldoc.Node, relay string, now time.Time) (
 
 // consumer settles where the response goes: only to a registered address.
 func (q *request) consumer(s *service, n *xmldoc.Node) error {
-	if b := n.Attr("ProtocolBinding"); b != "" && b != metadata.POST {
-		return fault(badRequest, s.ID, "ProtocolBinding", b)
-	}
 	address := n.Attr("AssertionConsumerServiceURL")
 	var index *int
 	if text, ok := n.Lookup("AssertionConsumerServiceIndex"); ok {
@@ -85,6 +85,32 @@ func (q *request) consumer(s *service, n *xmldoc.Node) error {
 	}
 	q.Consumer = e.Location
 	return nil
+}
+
+// otherWay refuses what would have to be answered in another version (SAML Core 2.0,
+// 4.1.3.2) or by another binding than POST; the refusal itself goes by POST.
+func otherWay(n *xmldoc.Node) *status {
+	if v := n.Attr("Version"); v != "2.0" {
+		return versionStatus(v)
+	}
+	if b := n.Attr("ProtocolBinding"); b != "" && b != metadata.POST {
+		return refuse(statusRequester, statusBinding, fmt.Sprintf("responses go by HTTP-POST alone, not by %.100s", b))
+	}
+	return nil
+}
+
+// versionStatus says how a version differs from ours; nil for what is none.
+func versionStatus(v string) *status {
+	major, minor, ok := strings.Cut(v, ".")
+	a, err := strconv.ParseUint(major, 10, 8)
+	_, err2 := strconv.ParseUint(minor, 10, 8)
+	switch {
+	case !ok || err != nil || err2 != nil || v == "2.0":
+		return nil
+	case a < 2:
+		return refuse(statusVersion, statusTooLow, "only SAML 2.0 is spoken")
+	}
+	return refuse(statusVersion, statusTooHigh, "only SAML 2.0 is spoken")
 }
 
 func registered(s *service) string {

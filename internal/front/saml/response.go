@@ -26,6 +26,10 @@ const (
 	statusPrincipal   = statusSpace + "UnknownPrincipal"
 	statusUnsupported = statusSpace + "RequestUnsupported"
 	statusPartial     = statusSpace + "PartialLogout"
+	statusBinding     = statusSpace + "UnsupportedBinding"
+	statusVersion     = statusSpace + "VersionMismatch"
+	statusTooLow      = statusSpace + "RequestVersionTooLow"
+	statusTooHigh     = statusSpace + "RequestVersionTooHigh"
 )
 
 // status is what a service is told instead of an assertion. The text is for the
