@@ -46,7 +46,7 @@ func (c *canon) element(n *Node, rendered []decl) {
 		c.out = append(c.out, ' ')
 		c.name(a.Prefix, a.Local)
 		c.out = append(c.out, '=', '"')
-		c.out = appendValue(c.out, a.Value)
+		c.out = EscapeValue(c.out, a.Value)
 		c.out = append(c.out, '"')
 	}
 	c.out = append(c.out, '>')
@@ -57,7 +57,7 @@ func (c *canon) element(n *Node, rendered []decl) {
 	for _, it := range n.content {
 		switch {
 		case it.node == nil:
-			c.out = appendText(c.out, it.text)
+			c.out = EscapeText(c.out, it.text)
 		case it.node != c.without:
 			c.element(it.node, inner)
 		}
@@ -116,48 +116,6 @@ func appendDecl(out []byte, d decl) []byte {
 		out = append(out, d.prefix...)
 	}
 	out = append(out, '=', '"')
-	out = appendValue(out, d.space)
+	out = EscapeValue(out, d.space)
 	return append(out, '"')
-}
-
-// appendText escapes text as Canonical XML 1.0, 2.3 says.
-func appendText(out []byte, text string) []byte {
-	for i := range len(text) {
-		switch b := text[i]; b {
-		case '&':
-			out = append(out, "&amp;"...)
-		case '<':
-			out = append(out, "&lt;"...)
-		case '>':
-			out = append(out, "&gt;"...)
-		case '\r':
-			out = append(out, "&#xD;"...)
-		default:
-			out = append(out, b)
-		}
-	}
-	return out
-}
-
-// appendValue escapes the value of an attribute as Canonical XML 1.0, 2.3 says.
-func appendValue(out []byte, text string) []byte {
-	for i := range len(text) {
-		switch b := text[i]; b {
-		case '&':
-			out = append(out, "&amp;"...)
-		case '<':
-			out = append(out, "&lt;"...)
-		case '"':
-			out = append(out, "&quot;"...)
-		case '\t':
-			out = append(out, "&#x9;"...)
-		case '\n':
-			out = append(out, "&#xA;"...)
-		case '\r':
-			out = append(out, "&#xD;"...)
-		default:
-			out = append(out, b)
-		}
-	}
-	return out
 }

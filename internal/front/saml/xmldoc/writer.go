@@ -60,7 +60,7 @@ func (w *Writer) Start(name string, attrs ...string) *Writer {
 	}
 	for _, a := range list {
 		w.out = append(append(append(w.out, ' '), a.name...), '=', '"')
-		w.out = append(appendValue(w.out, clean(a.value)), '"')
+		w.out = append(EscapeValue(w.out, clean(a.value)), '"')
 	}
 	w.out = append(w.out, '>')
 	return w
@@ -68,7 +68,7 @@ func (w *Writer) Start(name string, attrs ...string) *Writer {
 
 // Text writes text into the open element.
 func (w *Writer) Text(text string) *Writer {
-	w.out = appendText(w.out, clean(text))
+	w.out = EscapeText(w.out, clean(text))
 	return w
 }
 

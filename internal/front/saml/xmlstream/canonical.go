@@ -3,6 +3,8 @@ package xmlstream
 import (
 	"slices"
 	"strings"
+
+	"seimon/internal/front/saml/xmldoc"
 )
 
 // canon writes the exclusive canonical form (Exclusive XML Canonicalization 1.0) of
@@ -48,7 +50,7 @@ func (p *parser) openTag() {
 	}
 	for _, a := range e.attrs {
 		c.out = append(append(append(c.out, ' '), a.name.full...), '=', '"')
-		c.out = append(appendValue(c.out, a.value), '"')
+		c.out = append(xmldoc.EscapeValue(c.out, a.value), '"')
 	}
 	c.out = append(c.out, '>')
 }
@@ -58,7 +60,7 @@ func appendDeclaration(out []byte, d binding) []byte {
 	if d.prefix != "" {
 		out = append(append(out, ':'), d.prefix...)
 	}
-	return append(appendValue(append(out, '=', '"'), []byte(d.space)), '"')
+	return append(xmldoc.EscapeValue(append(out, '=', '"'), []byte(d.space)), '"')
 }
 
 // need declares a prefix unless the output has it declared so already (Exclusive XML
@@ -82,7 +84,7 @@ func (p *parser) closeTag(name *qname) {
 
 func (p *parser) words(text []byte) {
 	if p.canon.on {
-		p.canon.out = appendText(p.canon.out, text)
+		p.canon.out = xmldoc.EscapeText(p.canon.out, text)
 	}
 }
 
