@@ -326,6 +326,32 @@ func TestEveryEndIsToldBySOAP(t *testing.T) {
 	}
 }
 
+// Whatever is posted to the SOAP door, it answers in SOAP and ends nobody's session.
+func FuzzCall(f *testing.F) {
+	g := open(f)
+	l := g.leaver("asker.example.org")
+	b := g.browser()
+	name, index := l.visit(b, "hanako")
+	message, _ := l.byCall(name, index)
+	bent := strings.Replace(message, index, "visit_x", 1)
+	for _, seed := range []string{envelope(bent), envelope(""), envelope("<x></x>"), bent, strings.Replace(envelope(bent), "<s:Body>", `<s:Header><x s:mustUnderstand="1"></x></s:Header><s:Body>`, 1)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		r := httptest.NewRequest(http.MethodPost, soapDoor, strings.NewReader(text))
+		r.Header.Set("Content-Type", "text/xml")
+		w := httptest.NewRecorder()
+		g.Site.Handler().ServeHTTP(w, r)
+		n, err := xmldoc.Parse(w.Body.Bytes(), xmldoc.Limits{})
+		if err != nil {
+			t.Fatalf("%d %v: %q", w.Code, err, w.Body)
+		}
+		if n.First(soapSpace, "Body").First(soapSpace, "Fault") == nil {
+			t.Errorf("answered %q", w.Body)
+		}
+	})
+}
+
 func firstString(a, _ string) string { return a }
 
 func cut(s, from, to string) string {
