@@ -118,6 +118,9 @@ func (p *Party) judgeRelease() error {
 			return refuse(p.ID, "release", "%q is named twice", r.Attribute)
 		}
 		seen[r.Attribute] = true
+		if err := r.checkValues(); err != nil {
+			return refuse(p.ID, "release", "%s: %v", r.Attribute, err)
+		}
 	}
 	return nil
 }

@@ -48,6 +48,12 @@ type Release struct {
 	Required  bool   `json:"required,omitempty"` // the service does not work without it
 	// Groups, if any, lets it leave for their members alone.
 	Groups []string `json:"groups,omitempty"`
+	// Only and Except pick among its values (see Share). More adds other shares; Never is
+	// held back whatever they give.
+	Only   []string `json:"only,omitempty"`
+	Except []string `json:"except,omitempty"`
+	More   []Share  `json:"more,omitempty"`
+	Never  []string `json:"never,omitempty"`
 }
 
 // Weight is about how many bytes the party holds in memory.

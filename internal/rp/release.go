@@ -56,8 +56,8 @@ func (b *Book) Release(tx *store.Tx, p Party, account authn.AccountID, attrs map
 		out.Ask = given == nil
 	}
 	for _, r := range p.Release {
-		values := attrs[r.Attribute]
-		if len(values) == 0 || !r.concerns(attrs["groups"]) {
+		values := r.values(attrs[r.Attribute], attrs["groups"])
+		if len(values) == 0 {
 			continue
 		}
 		item := Item{Attribute: r.Attribute, Values: values, Required: r.Required, Chosen: true}
@@ -74,11 +74,6 @@ func (b *Book) Release(tx *store.Tx, p Party, account authn.AccountID, attrs map
 		out.Items = append(out.Items, item)
 	}
 	return out, nil
-}
-
-// concerns tells whether a release is for somebody in these groups.
-func (r Release) concerns(groups []string) bool {
-	return len(r.Groups) == 0 || slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(r.Groups, g) })
 }
 
 func consentOf(tx *store.Tx, party string, account authn.AccountID) (map[string]remembered, error) {

@@ -51,8 +51,16 @@ type Rule struct {
 	Required   []string `toml:"required,omitempty" json:"required,omitempty"` // among Attributes
 	Withhold   []string `toml:"withhold,omitempty" json:"withhold,omitempty"` // never leave, whatever other rules give
 	Groups     []string `toml:"groups,omitempty" json:"groups,omitempty"`     // of people; everybody when empty
-	Consent    string   `toml:"consent,omitempty" json:"consent,omitempty"`
-	line       int
+	// NotServices and NotCategories keep services out that would fit otherwise.
+	NotServices   []string `toml:"not_services,omitempty" json:"not_services,omitempty"`
+	NotCategories []string `toml:"not_categories,omitempty" json:"not_categories,omitempty"`
+	// Only and Except pick among the values of an attribute, Never holds values back
+	// whatever other rules give; each by attribute, as patterns (see Share).
+	Only    map[string][]string `toml:"only,omitempty" json:"only,omitempty"`
+	Except  map[string][]string `toml:"except,omitempty" json:"except,omitempty"`
+	Never   map[string][]string `toml:"never,omitempty" json:"never,omitempty"`
+	Consent string              `toml:"consent,omitempty" json:"consent,omitempty"`
+	line    int
 }
 
 // Rules are the rules of release for services of federations.
@@ -118,8 +126,8 @@ func (r Rule) judge(before []Rule) error {
 		return errors.New("a rule needs a name")
 	case slices.ContainsFunc(before, func(b Rule) bool { return b.Name == r.Name }):
 		return fmt.Errorf("two rules have the name %q", r.Name)
-	case len(r.Attributes)+len(r.Withhold) == 0:
-		return fmt.Errorf("the rule %q says nothing: give attributes or withhold", r.Name)
+	case len(r.Attributes)+len(r.Withhold)+len(r.Never) == 0:
+		return fmt.Errorf("the rule %q says nothing: give attributes, withhold or never", r.Name)
 	case r.Consent != "" && r.Consent != ConsentAsk && r.Consent != ConsentInform && r.Consent != ConsentNone:
 		return fmt.Errorf("the rule %q: consent is ask, inform or none, not %q", r.Name, r.Consent)
 	case r.Wanted && len(r.Required) > 0:
@@ -135,11 +143,32 @@ func (r Rule) judge(before []Rule) error {
 			return fmt.Errorf("the rule %q: %q is required, yet not among its attributes", r.Name, a)
 		}
 	}
+	return r.judgeValues()
+}
+
+// judgeValues looks at what the rule says of single values.
+func (r Rule) judgeValues() error {
+	for key, by := range map[string]map[string][]string{"only": r.Only, "except": r.Except, "never": r.Never} {
+		for a, patterns := range by {
+			if err := CheckPatterns(patterns); err != nil {
+				return fmt.Errorf("the rule %q: %s of %s: %w", r.Name, key, a, err)
+			}
+			if !attributeForm.MatchString(a) || len(patterns) == 0 {
+				return fmt.Errorf("the rule %q: %s of %q says nothing", r.Name, key, a)
+			}
+			if key != "never" && !slices.Contains(r.Attributes, a) {
+				return fmt.Errorf("the rule %q: %s is about %q, which is not among its attributes", r.Name, key, a)
+			}
+		}
+	}
 	return nil
 }
 
 func (r Rule) fits(f Facts) bool {
 	one := func(list []string, value string) bool { return len(list) == 0 || slices.Contains(list, value) }
+	if slices.Contains(r.NotServices, f.ID) || slices.ContainsFunc(f.Categories, func(c string) bool { return slices.Contains(r.NotCategories, c) }) {
+		return false
+	}
 	return one(r.Services, f.ID) && one(r.Feeds, f.Feed) && one(r.Authorities, f.Authority) &&
 		(len(r.Categories) == 0 || slices.ContainsFunc(f.Categories, func(c string) bool { return slices.Contains(r.Categories, c) }))
 }
@@ -156,7 +185,7 @@ type Grant struct {
 // careful one counts: ask, then inform, then none.
 func (r *Rules) Apply(f Facts) Grant {
 	g := Grant{Because: map[string][]string{}, Withheld: map[string][]string{}}
-	given := map[string]*Release{}
+	given, never := map[string]*Release{}, map[string][]string{}
 	for _, rule := range r.Rules {
 		if !rule.fits(f) {
 			continue
@@ -164,13 +193,16 @@ func (r *Rules) Apply(f Facts) Grant {
 		for _, a := range rule.Withhold {
 			g.Withheld[a] = append(g.Withheld[a], rule.Name)
 		}
+		for a, patterns := range rule.Never {
+			never[a] = append(never[a], patterns...)
+		}
 		gives := false
 		for _, a := range rule.Attributes {
 			required, ok := rule.requires(a, f)
 			if ok {
 				gives = true
 				g.Because[a] = append(g.Because[a], rule.Name)
-				add(given, Release{Attribute: a, Required: required, Groups: rule.Groups})
+				add(given, Release{Attribute: a, Required: required, Groups: rule.Groups, Only: rule.Only[a], Except: rule.Except[a]})
 			}
 		}
 		if gives || len(rule.Attributes) == 0 {
@@ -179,6 +211,7 @@ func (r *Rules) Apply(f Facts) Grant {
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if g.Withheld[name] == nil {
+			given[name].Never = never[name]
 			g.Release = append(g.Release, *given[name])
 		}
 	}
@@ -197,7 +230,7 @@ func (r Rule) requires(attribute string, f Facts) (required, ok bool) {
 	return slices.Contains(r.Required, attribute) || i >= 0 && f.Wishes[i].Required, true
 }
 
-// add joins what two rules give: required if one says so, for all if one is for all.
+// add joins what two rules give.
 func add(given map[string]*Release, r Release) {
 	old := given[r.Attribute]
 	if old == nil {
@@ -205,16 +238,7 @@ func add(given map[string]*Release, r Release) {
 		given[r.Attribute] = &r
 		return
 	}
-	old.Required = old.Required || r.Required
-	if len(old.Groups) == 0 || len(r.Groups) == 0 {
-		old.Groups = nil
-		return
-	}
-	for _, g := range r.Groups {
-		if !slices.Contains(old.Groups, g) {
-			old.Groups = append(old.Groups, g)
-		}
-	}
+	old.Join(r)
 }
 
 func careful(a, b string) string {

@@ -74,6 +74,14 @@ func main() {
 			fmt.Println(a.log())
 		}
 	}
+	m := &member{}
+	if r.Check("the Shibboleth SP leaves the register and comes back in a feed that xmlsec1 signed", func() error {
+		m, err = federate(s, c, a)
+		return err
+	}) {
+		r.Check("federation: what its category grants leaves, the person is told once", m.signIn)
+		r.Check("federation: a dead feed is a calm page with its cause, a fresh one lets in again", m.expire)
+	}
 	c.close()
 	a.stop()
 	r.Exit()

@@ -370,6 +370,14 @@ func (s Service) print(w io.Writer, now time.Time) {
 		if len(r.Groups) > 0 {
 			how += ", for " + strings.Join(r.Groups, ", ")
 		}
+		for what, patterns := range map[string][]string{"only": r.Only, "except": r.Except, "never": r.Never} {
+			if len(patterns) > 0 {
+				how += ", " + what + " " + strings.Join(patterns, " ")
+			}
+		}
+		if len(r.More) > 0 {
+			how += fmt.Sprintf(", and %d other shares (--json)", len(r.More))
+		}
 		fmt.Fprintf(w, "    %s: %s; by the rule %s\n", r.Attribute, how, strings.Join(s.Grant.Because[r.Attribute], ", "))
 	}
 	for _, n := range s.told().Notes {
