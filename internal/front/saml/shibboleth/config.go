@@ -58,91 +58,6 @@ func (r *reader) resolver(file string, root *xmldoc.Node) error {
 	return nil
 }
 
-// filter turns policies about single services into releases, and those about
-// categories or everybody into rules.
-func (r *reader) filter(file string, root *xmldoc.Node) error {
-	for _, p := range below(root, "AttributeFilterPolicy") {
-		id := p.Attr("id")
-		release := r.released(file, id, p)
-		conditions := children(p, "PolicyRequirementRule")
-		if len(conditions) != 1 || len(release) == 0 {
-			r.leave(file, "the policy %s: it gives nothing that can be carried, or has no condition", id)
-			continue
-		}
-		services, categories, any, ok := condition(conditions[0])
-		switch {
-		case !ok:
-			r.leave(file, "the policy %s: its condition (%s) cannot be said here; see seimon rules", id, kind(conditions[0]))
-		case len(services) > 0:
-			for _, s := range services {
-				r.grants[s] = join(r.grants[s], release)
-			}
-			r.carry(file, "the policy %s: %d attributes for %d services", id, len(release), len(services))
-		case len(categories) > 0 || any:
-			rule := rp.Rule{Name: "shibboleth " + id, Categories: categories, Consent: rp.ConsentAsk}
-			for _, one := range release {
-				rule.Attributes = append(rule.Attributes, one.Attribute)
-			}
-			r.plan.Rules = append(r.plan.Rules, rule)
-			r.carry(file, "the policy %s: a release rule with %d attributes", id, len(release))
-		}
-	}
-	return nil
-}
-
-func join(old, more []rp.Release) []rp.Release {
-	for _, m := range more {
-		if !slices.ContainsFunc(old, func(o rp.Release) bool { return o.Attribute == m.Attribute }) {
-			old = append(old, m)
-		}
-	}
-	return old
-}
-
-// released lists what a policy permits.
-func (r *reader) released(file, policy string, p *xmldoc.Node) []rp.Release {
-	var out []rp.Release
-	for _, a := range children(p, "AttributeRule") {
-		id := a.Attr("attributeID")
-		name := attributeName(id)
-		permits := children(a, "PermitValueRule")
-		whole := a.Attr("permitAny") == "true" || len(permits) == 1 && kind(permits[0]) == "ANY"
-		switch {
-		case len(children(a, "DenyValueRule")) > 0 || a.Attr("denyAny") == "true":
-			r.leave(file, "the policy %s: %s is denied in part; see withhold in seimon rules", policy, id)
-		case !whole:
-			r.leave(file, "the policy %s: of %s only some values are permitted, which cannot be said here: it is not released", policy, id)
-		case name == "":
-			r.leave(file, "the policy %s: the attribute %s has no counterpart", policy, id)
-		default:
-			out = join(out, []rp.Release{{Attribute: name}})
-		}
-	}
-	return out
-}
-
-// condition reads whom a policy is for.
-func condition(n *xmldoc.Node) (services, categories []string, any, ok bool) {
-	switch kind(n) {
-	case "ANY":
-		return nil, nil, true, true
-	case "Requester", "AttributeRequesterString":
-		return []string{n.Attr("value")}, nil, false, n.Attr("value") != "" && n.Attr("caseSensitive") != "false"
-	case "EntityAttributeExactMatch", "AttributeRequesterEntityAttributeExactMatch":
-		return nil, []string{n.Attr("attributeValue")}, false, n.Attr("attributeName") == "http://macedir.org/entity-category"
-	case "OR":
-		for _, c := range n.Elements() {
-			s, k, a, fine := condition(c)
-			if !fine || a {
-				return nil, nil, false, false
-			}
-			services, categories = append(services, s...), append(categories, k...)
-		}
-		return services, categories, false, (len(services) == 0) != (len(categories) == 0)
-	}
-	return nil, nil, false, false
-}
-
 // override is what relying-party.xml says about services.
 type override struct{ sign, encrypt, format string }
 
@@ -315,17 +230,7 @@ func (r *reader) folder(file, id, name string) {
 // finish joins services with what they receive and how they are answered.
 func (r *reader) finish() {
 	const filter, relying = "conf/attribute-filter.xml", "conf/relying-party.xml"
-	for id, release := range r.grants {
-		if p := r.parties[id]; p != nil {
-			p.Release = release
-			continue
-		}
-		rule := rp.Rule{Name: "shibboleth " + id, Services: []string{id}, Consent: rp.ConsentAsk}
-		for _, one := range release {
-			rule.Attributes = append(rule.Attributes, one.Attribute)
-		}
-		r.plan.Rules = append(r.plan.Rules, rule)
-	}
+	r.grant(filter)
 	slices.SortStableFunc(r.plan.Rules, func(a, b rp.Rule) int { return strings.Compare(a.Name, b.Name) })
 	for id, o := range r.settings {
 		p := r.parties[id]

@@ -47,14 +47,16 @@ type reader struct {
 	properties map[string]string
 	parties    map[string]*rp.Party
 	settings   map[string]override
-	grants     map[string][]rp.Release
+	policies   []policy
+	nevers     map[string][]string // by service and attribute
+	named      map[string]bool     // names of rules
 }
 
 // Read reads the folder of a provider: the one that holds conf and credentials.
 func Read(files fs.FS, now time.Time) (*Plan, error) {
 	r := &reader{
 		files: files, now: now, plan: &Plan{Parties: []rp.Party{}, Feeds: []feed.Feed{}, Rules: []rp.Rule{}, Carried: []Remark{}, Left: []Remark{}},
-		properties: map[string]string{}, parties: map[string]*rp.Party{}, settings: map[string]override{}, grants: map[string][]rp.Release{},
+		properties: map[string]string{}, parties: map[string]*rp.Party{}, settings: map[string]override{}, nevers: map[string][]string{}, named: map[string]bool{},
 	}
 	if _, err := fs.Stat(files, "conf"); err != nil {
 		return nil, errors.New("this is no folder of a Shibboleth identity provider: it has no conf")
