@@ -35,7 +35,7 @@ func TestServicesAreFoundByName(t *testing.T) {
 		"JOURNALS & books":   {entity(3)},
 		"ジャーナル 図書":           {entity(3)},
 		"ジャーナル 研究":           nil,
-		"研究サービス 59":         {entity(59)},
+		"研究サービス 59":          {entity(59)},
 		"sp00042.example":    {entity(42)},
 		"research service 7": nil, // many
 		"  ":                 nil,
