@@ -128,6 +128,8 @@ func (p Profile) check() error {
 		}
 	}
 	switch {
+	case p.Name == Responder:
+		return fmt.Errorf("the name is taken")
 	case p.Days < 1 || p.Days > maxDays:
 		return fmt.Errorf("days must be from 1 to %d", maxDays)
 	case p.CommonName == "":

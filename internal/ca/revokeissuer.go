@@ -89,7 +89,7 @@ type doomed struct {
 func ofRevoked(tx *store.Tx) ([]doomed, error) {
 	var out []doomed
 	rows, err := tx.Query(`SELECT c.id, i.reason FROM ca_issuer i JOIN ca_certificate c ON c.issuer = i.id
-		WHERE i.revoked_at > 0 AND c.not_after > $1 AND (c.state = 'active' OR c.state = 'revoked' AND c.reason = 'certificateHold')
+		WHERE i.revoked_at > 0 AND c.account <> '' AND c.not_after > $1 AND (c.state = 'active' OR c.state = 'revoked' AND c.reason = 'certificateHold')
 		ORDER BY c.id LIMIT $2`, store.Millis(tx.Now), endBatch)
 	err = store.Each(rows, err, func(rows *sql.Rows) error {
 		var d doomed

@@ -149,8 +149,8 @@ func (a *Authority) relieve(tx *store.Tx, actor string) error {
 // without its lists and answers nobody could tell whether it was revoked.
 func (a *Authority) nothingValid(tx *store.Tx, i Issuer) error {
 	var n, last int64
-	err := tx.QueryRow("SELECT COUNT(*), COALESCE(MAX(not_after), 0) FROM ca_certificate WHERE issuer = $1 AND not_after > $2",
-		i.ID, store.Millis(tx.Now)).Scan(&n, &last)
+	err := tx.QueryRow("SELECT COUNT(*), COALESCE(MAX(not_after), 0) FROM ca_certificate WHERE issuer = $1 AND not_after > $2 AND profile <> $3",
+		i.ID, store.Millis(tx.Now), Responder).Scan(&n, &last)
 	if err == nil && n > 0 {
 		err = &Refusal{Retire, i.Name, i.State, fmt.Sprintf("%d certificates of it have not expired; the last ends %s", n, store.Time(last).Format("2006-01-02"))}
 	}

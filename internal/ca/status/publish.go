@@ -139,8 +139,10 @@ func (s *Status) dueLists(tx *store.Tx, issuers map[string]*issuer) ([]listKey, 
 		young[key] = entries > large && age >= 0 && age < largeEvery
 		if i := issuers[key.issuer]; i != nil {
 			life, every := s.lives(i)
-			// A clock that was set back makes a list look young; its end tells.
-			due[key] = number == 0 || age >= every || age < -time.Minute || store.Time(next).Sub(tx.Now) > life+time.Minute
+			left := store.Time(next).Sub(tx.Now)
+			// A clock that was set back makes a list look young; its end tells. One with a
+			// shorter life than now configured is old early.
+			due[key] = number == 0 || age >= every || age < -time.Minute || left > life+time.Minute || left < life-every-time.Minute
 		}
 		return nil
 	})

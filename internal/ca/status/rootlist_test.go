@@ -120,7 +120,14 @@ func TestShortLivedRootLists(t *testing.T) {
 	if l.NextUpdate.Sub(l.ThisUpdate) != 30*24*time.Hour {
 		t.Errorf("%v", l.NextUpdate.Sub(l.ThisUpdate))
 	}
-	h.clock.Add(6 * 24 * time.Hour)
+	// A list from a time when lists lived shorter is not left to end.
+	h.status = status.New(h.db, h.ca, status.Config{Seal: h.ring})
+	h.publish()
+	l = h.list("/crl/" + h.issuer.RootID + "/full.crl")
+	if l.NextUpdate.Sub(l.ThisUpdate) != 180*24*time.Hour {
+		t.Errorf("%v", l.NextUpdate.Sub(l.ThisUpdate))
+	}
+	h.clock.Add(31 * 24 * time.Hour)
 	h.publish()
 	if next := h.list("/crl/" + h.issuer.RootID + "/full.crl"); next.Number.Cmp(l.Number) <= 0 {
 		t.Error("it was not signed anew after a sixth of its life")

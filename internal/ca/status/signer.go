@@ -54,20 +54,41 @@ func (s *Status) dueSigners(tx *store.Tx, issuers map[string]*issuer) ([]string,
 		if i.Certificate.NotAfter.Before(wanted) {
 			wanted = i.Certificate.NotAfter.Add(-time.Hour)
 		}
-		if !i.root && until[id].Before(wanted) && tx.Now.Before(i.Certificate.NotAfter) {
+		if i.root || !tx.Now.Before(i.Certificate.NotAfter) {
+			continue
+		}
+		unlogged, fault := s.unlogged(tx, id)
+		if fault != nil {
+			return nil, fault
+		}
+		if until[id].Before(wanted) || unlogged {
 			out = append(out, id)
 		}
 	}
 	return out, err
 }
 
-// renew makes a new key and certificate for an issuer's responder. As with people's
-// certificates the serial is stored before anything is signed.
-func (s *Status) renew(ctx context.Context, i *issuer) error {
-	parent, err := s.own.Sign(ctx, i.ID)
-	if err != nil {
-		return err
+// unlogged tells whether the responder in use has a certificate from before they were
+// entered into the issuance log: then it gets another.
+func (s *Status) unlogged(tx *store.Tx, issuer string) (bool, error) {
+	var serial string
+	err := tx.QueryRow("SELECT serial FROM status_signer WHERE issuer = $1 AND not_before <= $2 AND LENGTH(der) > 0 ORDER BY not_after DESC, id DESC LIMIT 1",
+		issuer, store.Millis(tx.Now)).Scan(&serial)
+	if err == nil {
+		_, err = s.own.BySerial(tx, issuer, serial)
+		if errors.Is(err, ca.ErrNone) {
+			return true, nil
+		}
 	}
+	if errors.Is(err, store.ErrNoRows) {
+		err = nil
+	}
+	return false, err
+}
+
+// renew makes a new key and certificate for an issuer's responder. The key is stored
+// before anything is signed.
+func (s *Status) renew(ctx context.Context, i *issuer) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
@@ -91,12 +112,12 @@ func (s *Status) renew(ctx context.Context, i *issuer) error {
 	if err != nil {
 		return err
 	}
-	der, err := x509.CreateCertificate(rand.Reader, t, i.Certificate, key.Public(), parent)
+	c, err := s.own.IssueResponder(ctx, i.ID, t, key.Public())
 	if err != nil {
 		return err
 	}
 	return s.db.Background(ctx, func(tx *store.Tx) error {
-		if _, err := tx.Exec("UPDATE status_signer SET der = $1 WHERE id = $2", der, id); err != nil {
+		if _, err := tx.Exec("UPDATE status_signer SET der = $1 WHERE id = $2", c.DER, id); err != nil {
 			return err
 		}
 		// What ended is of no use; its key goes with it.

@@ -169,9 +169,9 @@ func TestEveryListIsPublishedEvenEmpty(t *testing.T) {
 	h.publish()
 	c := h.issue()
 	point := c.Parsed().CRLDistributionPoints[0]
-	paths := []string{pathOf(point), "/crl/" + h.issuer.ID + "/full.crl", pathOf(h.issuer.Certificate.CRLDistributionPoints[0])}
-	for _, path := range paths {
-		if l := h.list(path); len(l.RevokedCertificateEntries) != 0 || l.Number == nil || l.NextUpdate.Sub(l.ThisUpdate) != 7*24*time.Hour {
+	paths := map[string]int{pathOf(point): 7, "/crl/" + h.issuer.ID + "/full.crl": 7, pathOf(h.issuer.Certificate.CRLDistributionPoints[0]): 180}
+	for path, days := range paths {
+		if l := h.list(path); len(l.RevokedCertificateEntries) != 0 || l.Number == nil || l.NextUpdate.Sub(l.ThisUpdate) != time.Duration(days)*24*time.Hour {
 			t.Errorf("%s: %d entries, number %v", path, len(l.RevokedCertificateEntries), l.Number)
 		}
 	}
