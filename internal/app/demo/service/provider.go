@@ -121,7 +121,7 @@ func (s *Provider) signIn(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Has("more") {
 		d.Start("samlp:RequestedAuthnContext", "Comparison", "exact").Leaf("saml:AuthnContextClassRef", strongerClass).End()
 	}
-	s.send(w, r, g.sso, "SAMLRequest", d.End().Bytes(), id)
+	s.send(w, r, g.sso, d.End().Bytes(), id)
 }
 
 func newID() string { return "_" + strings.ToLower(rand.Text()) }

@@ -29,16 +29,16 @@ func spaces() xmldoc.Spaces {
 	return xmldoc.Spaces{"samlp": metadata.SAMLP, "saml": metadata.SAML, "soap": soapSpace}
 }
 
-// send carries a signed message to the gate by Redirect (SAML Bindings 2.0, 3.4). Its
+// send carries a signed request to the gate by Redirect (SAML Bindings 2.0, 3.4). Its
 // id is bound to this browser until the answer comes.
-func (s *Provider) send(w http.ResponseWriter, r *http.Request, to, field string, text []byte, id string) {
+func (s *Provider) send(w http.ResponseWriter, r *http.Request, to string, text []byte, id string) {
 	var packed bytes.Buffer
 	f, err := flate.NewWriter(&packed, flate.BestCompression)
 	if err == nil {
 		_, err = f.Write(text)
 		err = errors.Join(err, f.Close())
 	}
-	q := field + "=" + url.QueryEscape(base64.StdEncoding.EncodeToString(packed.Bytes())) + "&RelayState=home&SigAlg=" + url.QueryEscape(xmlsig.RSASHA256)
+	q := "SAMLRequest=" + url.QueryEscape(base64.StdEncoding.EncodeToString(packed.Bytes())) + "&RelayState=home&SigAlg=" + url.QueryEscape(xmlsig.RSASHA256)
 	var signature []byte
 	if err == nil {
 		_, signature, err = xmlsig.Bare(s.key, []byte(q))
@@ -88,7 +88,7 @@ func (s *Provider) signOut(w http.ResponseWriter, r *http.Request) {
 	d.Start("samlp:LogoutRequest", "ID", id, "Version", "2.0", "IssueInstant", time.Now().UTC().Format(time.RFC3339), "Destination", g.slo,
 		"NotOnOrAfter", time.Now().Add(5*time.Minute).UTC().Format(time.RFC3339))
 	d.Leaf("saml:Issuer", s.cfg.ClientID).Raw([]byte(v.raw)).Leaf("samlp:SessionIndex", v.sid).End()
-	s.send(w, r, g.slo, "SAMLRequest", d.Bytes(), id)
+	s.send(w, r, g.slo, d.Bytes(), id)
 }
 
 // left takes the gate's answer, and shows how far the sign-out reached.
