@@ -128,14 +128,14 @@ func registry(product string, m policyMap) string {
 	out.WriteString("Windows Registry Editor Version 5.00\r\n")
 	var key func(path string, m policyMap)
 	key = func(path string, m policyMap) {
-		fmt.Fprintf(&out, "\r\n[%s]\r\n", path)
 		var inner policyMap
+		var own strings.Builder
 		for _, e := range m {
 			switch v := e.value.(type) {
 			case bool:
-				fmt.Fprintf(&out, "%s=dword:%08x\r\n", quoted(e.name), map[bool]int{true: 1}[v])
+				fmt.Fprintf(&own, "%s=dword:%08x\r\n", quoted(e.name), map[bool]int{true: 1}[v])
 			case string:
-				fmt.Fprintf(&out, "%s=%s\r\n", quoted(e.name), quoted(v))
+				fmt.Fprintf(&own, "%s=%s\r\n", quoted(e.name), quoted(v))
 			case []string:
 				numbered := policyMap{}
 				for i, one := range v {
@@ -145,6 +145,9 @@ func registry(product string, m policyMap) string {
 			case policyMap:
 				inner = append(inner, e)
 			}
+		}
+		if own.Len() > 0 {
+			fmt.Fprintf(&out, "\r\n[%s]\r\n%s", path, own.String())
 		}
 		for _, e := range inner {
 			key(path+`\`+e.name, e.value.(policyMap))
