@@ -31,7 +31,7 @@ const homes = new Map();
  * certificates that it has: { file, passphrase }.
  */
 export async function open(kind, prefs = {}, own = []) {
-  const home = `${process.env.WORK}/${kind}-${++counter}`;
+  const home = `${process.env.WORK}/${kind}-${process.pid}-${++counter}`; // several files run at once
   if (kind === 'chrome') {
     trust(home + '/.pki/nssdb', own);
     return puppeteer.launch({

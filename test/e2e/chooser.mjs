@@ -27,7 +27,7 @@ let counter = 0;
  * add to its store, such as the module of a card; tls is '1.2' or '1.3' or nothing.
  */
 export async function open(kind, p12s, { prepare = () => {}, tls = '' } = {}) {
-  const home = `${process.env.WORK}/cert-${kind}-${++counter}`;
+  const home = `${process.env.WORK}/cert-${kind}-${process.pid}-${++counter}`;
   if (kind === 'chrome') {
     store(home + '/.pki/nssdb', p12s);
     prepare(home + '/.pki/nssdb');
