@@ -75,8 +75,10 @@ func (s *Site) Render(w http.ResponseWriter, r *http.Request, v View) error {
 // render fills the frame.
 func (s *Site) render(w http.ResponseWriter, r *http.Request, p page) error {
 	tag := s.tagOf(r)
-	var body, out bytes.Buffer
-	if err := s.templates.run(&body, tag, p.Template, p.Data); err != nil {
+	body, out := s.buffer(), s.buffer()
+	defer s.scratch.Put(body)
+	defer s.scratch.Put(out)
+	if err := s.templates.run(body, tag, p.Template, p.Data); err != nil {
 		return fmt.Errorf("web: page %s: %w", p.Template, err)
 	}
 	p.Body = template.HTML(body.String()) //nolint:gosec // the template escaped it
@@ -102,7 +104,7 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, p page) error {
 		}
 		images, p.Party = sources([]string{party.LogoURL}), &party
 	}
-	if err := s.templates.run(&out, tag, "web.frame", p); err != nil {
+	if err := s.templates.run(out, tag, "web.frame", p); err != nil {
 		return fmt.Errorf("web: frame: %w", err)
 	}
 	if p.Support != "" {
@@ -118,6 +120,17 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, p page) error {
 		Note(r, "gone", "true")
 	}
 	return nil
+}
+
+// buffer gives an empty buffer to write a page into, perhaps a used one.
+func (s *Site) buffer() *bytes.Buffer {
+	const usual = 64 << 10
+	b, used := s.scratch.Get().(*bytes.Buffer)
+	if !used || b.Cap() > usual { // a very long page is not kept
+		return bytes.NewBuffer(make([]byte, 0, 8<<10))
+	}
+	b.Reset()
+	return b
 }
 
 // tagOf gives the language of a request, also of one that never got a choice.

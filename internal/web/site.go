@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"seimon/internal/lang"
@@ -55,6 +56,7 @@ type Site struct {
 	guard     *http.CrossOriginProtection
 	assets    *assets
 	templates *templates
+	scratch   sync.Pool // of *bytes.Buffer
 	failed    func(w http.ResponseWriter, r *http.Request, err error) bool
 	closed    func(r *http.Request, err error) (Trouble, bool)
 }

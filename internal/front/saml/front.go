@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -106,11 +107,12 @@ const (
 // Front answers SAML requests.
 type Front struct {
 	Rooms
-	site     *web.Site
-	keys     atomic.Pointer[keyset]
-	known    atomic.Pointer[described]
-	services services
-	fetched  fetchLog
+	site      *web.Site
+	keys      atomic.Pointer[keyset]
+	known     atomic.Pointer[described]
+	services  services
+	unpackers sync.Pool // of DEFLATE
+	fetched   fetchLog
 }
 
 // New makes the front; Mount adds its routes. Found must have run before the first

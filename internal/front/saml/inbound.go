@@ -54,7 +54,7 @@ func rawQuery(text string) (map[string]string, error) {
 }
 
 // redirected reads a message of the Redirect binding (SAML Bindings 2.0, 3.4.4).
-func redirected(text, name string, at door) (*message, error) {
+func (f *Front) redirected(text, name string, at door) (*message, error) {
 	raw, err := rawQuery(text)
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func redirected(text, name string, at door) (*message, error) {
 	if err != nil {
 		return nil, fault(badRequest, "", name, "").Because(err)
 	}
-	plain, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), maxMessage+1))
+	plain, err := f.inflate(packed)
 	if err != nil {
 		return nil, fault(badRequest, "", name, "").Because(err)
 	}
@@ -90,6 +90,20 @@ func redirected(text, name string, at door) (*message, error) {
 	m.query += "&SigAlg=" + raw["SigAlg"]
 	m.algorithm = value["SigAlg"]
 	return m, nil
+}
+
+// inflate unpacks a message of the Redirect binding. The window of DEFLATE is larger than
+// everything else that a request takes, so unpackers are used again.
+func (f *Front) inflate(packed []byte) ([]byte, error) {
+	source := bytes.NewReader(packed)
+	unpack, used := f.unpackers.Get().(io.Reader)
+	if !used {
+		unpack = flate.NewReader(source)
+	} else if err := unpack.(flate.Resetter).Reset(source, nil); err != nil {
+		return nil, err
+	}
+	defer f.unpackers.Put(unpack)
+	return io.ReadAll(io.LimitReader(unpack, maxMessage+1))
 }
 
 // posted reads a message of the POST binding (SAML Bindings 2.0, 3.5.4).
@@ -202,7 +216,7 @@ func (f *Front) inside(s *service, n *xmldoc.Node, keys []crypto.PublicKey) (*xm
 
 // byRedirect takes an AuthnRequest of the Redirect binding.
 func (f *Front) byRedirect(w http.ResponseWriter, r *http.Request) error {
-	m, err := redirected(r.URL.RawQuery, "SAMLRequest", doorIn)
+	m, err := f.redirected(r.URL.RawQuery, "SAMLRequest", doorIn)
 	if err != nil {
 		return err
 	}

@@ -32,13 +32,13 @@ type leaving struct {
 // logoutByRedirect takes what comes to the logout endpoint by Redirect.
 func (f *Front) logoutByRedirect(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.Query().Has("SAMLResponse") {
-		m, err := redirected(r.URL.RawQuery, "SAMLResponse", doorOut)
+		m, err := f.redirected(r.URL.RawQuery, "SAMLResponse", doorOut)
 		if err != nil {
 			return err
 		}
 		return f.left(w, r, m)
 	}
-	m, err := redirected(r.URL.RawQuery, "SAMLRequest", doorOut)
+	m, err := f.redirected(r.URL.RawQuery, "SAMLRequest", doorOut)
 	if err != nil {
 		return err
 	}
