@@ -1,4 +1,5 @@
-// Package store opens the database and is the only door to it: Read and Write.
+// Package store opens the database and is the only door to it: Read and Write, and
+// Glance for what needs no transaction.
 //
 // It owns connections, transactions, group commit, retries, migrations and the
 // few words in which the two SQL flavours differ. It does not own any table but
