@@ -142,7 +142,7 @@ func (t *Town) provider(o offer) (rp.Party, error) {
 	}
 	registration, err := json.Marshal(saml.Registration{Format: metadata.Persistent, Service: metadata.Service{
 		Consumers: []metadata.Endpoint{{Location: c.ConsumerURL(), Default: true}}, RequestsSigned: true,
-		Logout: []metadata.Endpoint{{Binding: metadata.Redirect, Location: c.LeaveURL()}, {Binding: metadata.SOAP, Location: c.CallURL()}},
+		Logout:  []metadata.Endpoint{{Binding: metadata.Redirect, Location: c.LeaveURL()}, {Binding: metadata.SOAP, Location: c.CallURL()}},
 		Signing: []string{certificate}, Encryption: []metadata.Recipient{{Certificate: certificate, Methods: []string{xmlenc.AES256GCM}}},
 	}})
 	return rp.Party{
