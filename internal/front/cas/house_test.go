@@ -253,13 +253,6 @@ func (g *gate) validate(path string, pairs ...string) response {
 	return r
 }
 
-// person makes somebody else, with an app for one-time codes.
-func (g *gate) person(name string) directory.Account {
-	a := g.House.Person(name)
-	g.App(a.ID)
-	return a
-}
-
 // fails asks and wants a failure.
 func (g *gate) fails(code, path string, pairs ...string) {
 	g.T.Helper()
