@@ -18,6 +18,7 @@ import (
 	"seimon/internal/desk"
 	"seimon/internal/desk/certificates"
 	"seimon/internal/desk/portal"
+	"seimon/internal/login/signout"
 	"seimon/internal/session"
 	"seimon/internal/store"
 )
@@ -201,9 +202,7 @@ func (h *House) visitsOf(tx *store.Tx, account authn.AccountID) (map[string][]se
 func (h *House) recordTelling(tx *store.Tx, c ca.Certificate, ended []session.Session, visits map[string][]session.Visit) error {
 	for _, s := range ended {
 		for _, v := range visits[s.ID] {
-			f, ok := h.Hall.Front(v.Front).(interface {
-				CanTell(tx *store.Tx, v session.Visit) (bool, error)
-			})
+			f, ok := h.Hall.Front(v.Front).(signout.Teller)
 			if !ok {
 				continue // it keeps nothing of its own, such as the portal
 			}

@@ -97,6 +97,20 @@ func TestSignOutWithoutAHintAsksFirst(t *testing.T) {
 	}
 }
 
+// The page says only what is so: who is told, and who cannot be.
+func TestThePageAfterSignOutIsHonest(t *testing.T) {
+	g := open(t)
+	b, _ := leaver(g, members{"backchannel_logout_uri": "https://library.example.org/out"})
+	g.hears("library", http.StatusNoContent)
+	g.client("silent", nil)
+	g.redeem("silent", g.code(b, asking("silent")))
+	b.Get("/signout").Want("You used these services", "library", "silent").Submit("Sign out")
+	b.Want("being told that you signed out: library", "cannot be told. Sign out there, or close the browser: silent").Refuse("We have told")
+	if g.signedIn(b) {
+		t.Error("still signed in")
+	}
+}
+
 func TestSignOutThatIsNotBelieved(t *testing.T) {
 	g := open(t)
 	b, token := leaver(g, nil)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"slices"
 
 	"seimon/internal/audit"
 	"seimon/internal/lang"
@@ -51,6 +52,13 @@ type Farewell interface {
 	Farewell(tx *store.Tx, session, back string) (path string, err error)
 }
 
+// Teller is a front that may know how to tell a service of the end of a session without
+// the person's browser.
+type Teller interface {
+	// CanTell tells whether it can for the service of a visit.
+	CanTell(tx *store.Tx, v session.Visit) (bool, error)
+}
+
 // Exit ends sessions at the wish of people and services.
 type Exit struct {
 	farewell Farewell
@@ -87,7 +95,7 @@ func (x *Exit) SignOut(w http.ResponseWriter, r *http.Request, a login.SignOutAs
 	r = web.Prefer(r, a.Lang)
 	current, err := x.hall.Current(r)
 	if errors.Is(err, session.ErrNone) {
-		return x.signedOut(w, r, a, nil)
+		return x.signedOut(w, r, a, visited{})
 	}
 	if err != nil {
 		return err
@@ -103,12 +111,15 @@ const sealSignOut = "signout:"
 // signOutPage is the data of the pages around signing out.
 type signOutPage struct {
 	Ask     string
-	Who     string
-	Service string
-	Return  string
-	Visited []string
-	Home    string
+	Visited visited
 }
+
+// visited are the names of services that a session was used for: those that are told of
+// its end without the browser, and the others.
+type visited struct{ Told, Untold []string }
+
+// All are both.
+func (v visited) All() []string { return slices.Concat(v.Told, v.Untold) }
 
 func (x *Exit) confirmSignOut(w http.ResponseWriter, r *http.Request, a login.SignOutAsk, current session.Session) error {
 	raw, err := json.Marshal(a)
@@ -117,7 +128,6 @@ func (x *Exit) confirmSignOut(w http.ResponseWriter, r *http.Request, a login.Si
 	}
 	p := &signOutPage{
 		Ask: base64.RawURLEncoding.EncodeToString(x.ring.Seal(sealSignOut+current.ID, raw)),
-		Who: current.Subject.UserName,
 	}
 	var party *web.Party
 	err = x.db.Read(r.Context(), func(tx *store.Tx) error {
@@ -144,21 +154,31 @@ func (x *Exit) confirmSignOut(w http.ResponseWriter, r *http.Request, a login.Si
 }
 
 // visited names the services that this session was used for.
-func (x *Exit) visited(tx *store.Tx, r *http.Request, sid string) ([]string, error) {
+func (x *Exit) visited(tx *store.Tx, r *http.Request, sid string) (visited, error) {
 	visits, err := x.sessions.Visits(tx, sid)
 	if err != nil {
-		return nil, err
+		return visited{}, err
 	}
-	var out []string
+	var out visited
 	for _, v := range visits {
 		p, err := x.parties.Get(tx, v.Party)
 		if errors.Is(err, rp.ErrNone) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return visited{}, err
 		}
-		out = append(out, p.Name(web.Lang(r).Tag()))
+		can := false
+		if t, ok := x.hall.Front(v.Front).(Teller); ok {
+			if can, err = t.CanTell(tx, v); err != nil {
+				return visited{}, err
+			}
+		}
+		if name := p.Name(web.Lang(r).Tag()); can {
+			out.Told = append(out.Told, name)
+		} else {
+			out.Untold = append(out.Untold, name)
+		}
 	}
 	return out, nil
 }
@@ -172,7 +192,7 @@ func (x *Exit) askSignOut(w http.ResponseWriter, r *http.Request) error {
 func (x *Exit) doSignOut(w http.ResponseWriter, r *http.Request) error {
 	current, err := x.hall.Current(r)
 	if errors.Is(err, session.ErrNone) {
-		return x.signedOut(w, r, login.SignOutAsk{}, nil)
+		return x.signedOut(w, r, login.SignOutAsk{}, visited{})
 	}
 	if err != nil {
 		return err
@@ -192,10 +212,10 @@ func (x *Exit) doSignOut(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (x *Exit) endSession(w http.ResponseWriter, r *http.Request, a login.SignOutAsk, current session.Session) error {
-	var visited []string
+	var used visited
 	on := ""
 	err := x.db.Write(r.Context(), func(tx *store.Tx) (err error) {
-		if visited, err = x.visited(tx, r, current.ID); err != nil {
+		if used, err = x.visited(tx, r, current.ID); err != nil {
 			return err
 		}
 		if x.farewell != nil {
@@ -220,15 +240,15 @@ func (x *Exit) endSession(w http.ResponseWriter, r *http.Request, a login.SignOu
 		http.Redirect(w, r, on, http.StatusSeeOther)
 		return nil
 	}
-	return x.signedOut(w, r, a, visited)
+	return x.signedOut(w, r, a, used)
 }
 
-func (x *Exit) signedOut(w http.ResponseWriter, r *http.Request, a login.SignOutAsk, visited []string) error {
+func (x *Exit) signedOut(w http.ResponseWriter, r *http.Request, a login.SignOutAsk, used visited) error {
 	if a.Return != "" {
 		http.Redirect(w, r, a.Return, http.StatusSeeOther)
 		return nil
 	}
 	return x.site.Render(w, r, web.View{
-		Template: "signout.done", Title: "signout.done.title", Focus: true, Data: &signOutPage{Visited: visited},
+		Template: "signout.done", Title: "signout.done.title", Focus: true, Data: &signOutPage{Visited: used},
 	})
 }
