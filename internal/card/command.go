@@ -54,6 +54,14 @@ type Command struct {
 	Readers     ReadersCommand     `cmd:"" help:"List the card readers of this machine."`
 }
 
+// named is the desk, and the card that a word names.
+func named(env Env, word string) (d Desk, c Card, err error) {
+	if d, err = env.Cards(); err == nil {
+		c, err = d.find(env.Context(), word)
+	}
+	return d, c, err
+}
+
 // find is how commands name a card.
 func (d Desk) find(ctx context.Context, word string) (c Card, err error) {
 	err = d.DB.Read(ctx, func(tx *store.Tx) error {

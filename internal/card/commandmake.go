@@ -81,11 +81,7 @@ type ReplaceCommand struct {
 
 // Run personalises the new card for the holder of the old one.
 func (c *ReplaceCommand) Run(env Env) error {
-	d, err := env.Cards()
-	if err != nil {
-		return err
-	}
-	old, err := d.find(env.Context(), c.Card)
+	d, old, err := named(env, c.Card)
 	if err != nil {
 		return err
 	}
@@ -110,11 +106,7 @@ type LetterCommand struct {
 // Run writes the letter. The file is made before the PIN leaves the register, so that
 // a full disk or a wrong path spoils no letter.
 func (c *LetterCommand) Run(env Env) (err error) {
-	d, err := env.Cards()
-	if err != nil {
-		return err
-	}
-	k, err := d.find(env.Context(), c.Card)
+	d, k, err := named(env, c.Card)
 	if err != nil {
 		return err
 	}
@@ -157,11 +149,7 @@ type HandoverCommand struct {
 
 // Run notes the hand-over.
 func (c *HandoverCommand) Run(env Env) error {
-	d, err := env.Cards()
-	if err != nil {
-		return err
-	}
-	k, err := d.find(env.Context(), c.Card)
+	d, k, err := named(env, c.Card)
 	if err != nil {
 		return err
 	}

@@ -24,11 +24,7 @@ type UnblockCommand struct {
 
 // Run unblocks the card in the reader.
 func (c *UnblockCommand) Run(env Env) error {
-	d, err := env.Cards()
-	if err != nil {
-		return err
-	}
-	k, err := d.find(env.Context(), c.Card)
+	d, k, err := named(env, c.Card)
 	if err != nil {
 		return err
 	}
@@ -115,11 +111,7 @@ func (c *ReturnCommand) Run(env Env) error {
 }
 
 func about(env Env, word string, asJSON bool, fn func(d Desk, k Card) (Card, error)) error {
-	d, err := env.Cards()
-	if err != nil {
-		return err
-	}
-	k, err := d.find(env.Context(), word)
+	d, k, err := named(env, word)
 	if err != nil {
 		return err
 	}
@@ -138,11 +130,7 @@ type CheckCommand struct {
 
 // Run says whether the letter carried the PIN.
 func (c *CheckCommand) Run(env Env) error {
-	d, err := env.Cards()
-	if err != nil {
-		return err
-	}
-	k, err := d.find(env.Context(), c.Card)
+	d, k, err := named(env, c.Card)
 	if err != nil {
 		return err
 	}
