@@ -18,11 +18,11 @@ before(() => {
 
 const words = {
   ja: {
-    signedIn: 'サインインしました', none: '証明書が選ばれませんでした。', other: 'ほかの人のアカウントのものです', expired: '期限が切れました',
+    signedIn: 'サインインしました', none: '証明書が選ばれず、カードも見つかりませんでした。', other: 'ほかの人のアカウントのものです', expired: '期限が切れました',
     revoked: '失効しました', foreign: '受けつけていません', again: 'もう一度選ぶ', app: 'ワンタイムパスワードアプリを使う',
   },
   en: {
-    signedIn: 'You are signed in', none: 'No certificate was chosen.', other: "belongs to another person's account", expired: 'expired on',
+    signedIn: 'You are signed in', none: 'No certificate was chosen, and no card was seen.', other: "belongs to another person's account", expired: 'expired on',
     revoked: 'was revoked on', foreign: 'not accepted here', again: 'Choose again', app: 'Use the one-time password app',
   },
 };
