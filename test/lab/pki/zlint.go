@@ -26,8 +26,18 @@ func (s *scene) zlint(r *stand.Report) {
 		r.Result("zlint", err)
 		return
 	}
+	// The root's list is one of issuers: those have a year where others have ten days.
+	ofIssuers, err := lint.NewConfigFromString("[e_crl_next_update_invalid]\nSubscriberCRL = false\n")
+	if err != nil {
+		r.Result("zlint", err)
+		return
+	}
 	r.Check("zlint: full list, shard, empty list of the root", func() error {
 		for _, name := range []string{"full", "shard", "root"} {
+			if name == "root" {
+				registry.SetConfiguration(ofIssuers)
+				defer registry.SetConfiguration(lint.NewEmptyConfig())
+			}
 			der, err := os.ReadFile(s.Work + "/" + name + ".crl")
 			if err != nil {
 				return err
