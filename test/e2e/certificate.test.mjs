@@ -49,11 +49,12 @@ for (const kind of ['chrome', 'firefox']) {
   describe(kind + ' with certificates', () => {
     let browser;
     let page;
+    const stop = async () => { await browser?.close(); browser = undefined; };
     const start = async (names, options) => {
+      await stop(); // one that a failed test left open
       browser = await open(kind, names.map((n) => certs[n].p12), options);
       page = (await browser.pages())[0] ?? await browser.newPage();
     };
-    const stop = async () => { await browser?.close(); browser = undefined; };
     after(stop);
 
     for (const tls of ['1.2', '1.3']) {
