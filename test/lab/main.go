@@ -29,8 +29,6 @@ type peer struct {
 	limit time.Duration
 	args  []string // the program and its arguments
 	host  string   // for which certificate files are laid into its folder
-	plain int      // how many people without an app it needs to itself
-	apps  int      // and with one
 }
 
 func main() {
@@ -40,21 +38,21 @@ func main() {
 	only := flag.String("only", "", "one peer")
 	flag.Parse()
 	peers := []peer{
-		{"zlint", 90 * time.Second, []string{*bin + "/zlint"}, "", 0, 0},
-		{"pki", 120 * time.Second, []string{*bin + "/pki", "-here", *here + "/pki"}, "", 1, 0},
-		{"p12", 120 * time.Second, []string{*bin + "/p12", "-here", *here + "/p12", "-writer", *bin + "/writer.mjs"}, "", 0, 0},
-		{"radius", 120 * time.Second, []string{*bin + "/radius", "-here", *here + "/radius"}, "", 1, 0},
-		{"vpn", 120 * time.Second, []string{*bin + "/vpn"}, "", 1, 0},
-		{"hsm", 120 * time.Second, []string{*bin + "/hsm", "-hsm", *bin + "/seimon-hsm"}, "", 0, 0},
-		{"goidc", 90 * time.Second, []string{*bin + "/goidc"}, "", 5, 3},
-		{"zitadel", 90 * time.Second, []string{*bin + "/zitadel"}, "", 4, 2},
-		{"modauth", 90 * time.Second, []string{*bin + "/modauth"}, "", 5, 2},
-		{"modcas", 120 * time.Second, []string{*bin + "/modcas", *here}, "", 4, 3},
-		{"phpcas", 120 * time.Second, []string{*bin + "/phpcas", *here}, "", 2, 4},
-		{"openid-client", 240 * time.Second, []string{"node", *here + "/openid-client/main.mjs"}, "openid-client.localhost", 8, 2},
-		{"federation", 120 * time.Second, []string{*bin + "/federation"}, "", 0, 0},
-		{"saml", 420 * time.Second, []string{*bin + "/saml", "-here", *here}, "", 25, 7},
-		{"conformance", 200 * time.Second, []string{*bin + "/conformance"}, "", 4, 2},
+		{"zlint", 90 * time.Second, []string{*bin + "/zlint"}, ""},
+		{"pki", 120 * time.Second, []string{*bin + "/pki", "-here", *here + "/pki"}, ""},
+		{"p12", 120 * time.Second, []string{*bin + "/p12", "-here", *here + "/p12", "-writer", *bin + "/writer.mjs"}, ""},
+		{"radius", 120 * time.Second, []string{*bin + "/radius", "-here", *here + "/radius"}, ""},
+		{"vpn", 120 * time.Second, []string{*bin + "/vpn"}, ""},
+		{"hsm", 120 * time.Second, []string{*bin + "/hsm", "-hsm", *bin + "/seimon-hsm"}, ""},
+		{"goidc", 90 * time.Second, []string{*bin + "/goidc"}, ""},
+		{"zitadel", 90 * time.Second, []string{*bin + "/zitadel"}, ""},
+		{"modauth", 90 * time.Second, []string{*bin + "/modauth"}, ""},
+		{"modcas", 120 * time.Second, []string{*bin + "/modcas", *here}, ""},
+		{"phpcas", 120 * time.Second, []string{*bin + "/phpcas", *here}, ""},
+		{"openid-client", 240 * time.Second, []string{"node", *here + "/openid-client/main.mjs"}, "openid-client.localhost"},
+		{"federation", 120 * time.Second, []string{*bin + "/federation"}, ""},
+		{"saml", 420 * time.Second, []string{*bin + "/saml", "-here", *here}, ""},
+		{"conformance", 200 * time.Second, []string{*bin + "/conformance"}, ""},
 	}
 	if *only != "" {
 		peers = slices.DeleteFunc(peers, func(p peer) bool { return p.name != *only })
@@ -77,15 +75,19 @@ func run(ctx context.Context, bin, work string, peers []peer) (passed, failed in
 		return 0, 1
 	}
 	defer stop()
-	shares := share(s.People, peers)
+	s.Taken = filepath.Join(work, "taken")
+	if err := os.Mkdir(s.Taken, 0o700); err != nil {
+		fmt.Println("FAIL lab:", err)
+		return 0, 1
+	}
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	slots := make(chan struct{}, 2)
-	for i, p := range peers {
+	for _, p := range peers {
 		all.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			own := &stand.Stand{SSO: s.SSO, CAFile: s.CAFile, Config: s.Config, Program: s.Program, People: shares[i], Work: filepath.Join(work, p.name), IssuerCAFile: s.IssuerCAFile, OCSP: s.OCSP, CRL: s.CRL}
+			own := &stand.Stand{SSO: s.SSO, CAFile: s.CAFile, Config: s.Config, Program: s.Program, People: s.People, Taken: s.Taken, Work: filepath.Join(work, p.name), IssuerCAFile: s.IssuerCAFile, OCSP: s.OCSP, CRL: s.CRL}
 			text, good, bad := p.play(ctx, own)
 			mu.Lock()
 			defer mu.Unlock()
@@ -94,32 +96,10 @@ func run(ctx context.Context, bin, work string, peers []peer) (passed, failed in
 		})
 	}
 	all.Wait()
+	if taken, err := os.ReadDir(s.Taken); err == nil {
+		fmt.Printf("%d people taken\n", len(taken))
+	}
 	return passed, failed
-}
-
-// share deals people without troubles out to the peers in proportion to what each
-// needs.
-func share(people []stand.Person, peers []peer) [][]stand.Person {
-	turns := map[bool][]int{}
-	for i, p := range peers {
-		turns[false] = append(turns[false], slices.Repeat([]int{i}, p.plain)...)
-		turns[true] = append(turns[true], slices.Repeat([]int{i}, p.apps)...)
-	}
-	out := make([][]stand.Person, len(peers))
-	dealt := map[bool]int{}
-	for _, p := range people {
-		if p.Trouble != "" {
-			continue
-		}
-		app := p.TOTPSecret != ""
-		if len(turns[app]) == 0 {
-			continue
-		}
-		i := turns[app][dealt[app]%len(turns[app])]
-		dealt[app]++
-		out[i] = append(out[i], p)
-	}
-	return out
 }
 
 // play runs a peer within its time limit. What it says is kept so that peers do not

@@ -2,8 +2,9 @@
 // the report.
 import { execFileSync } from 'node:child_process';
 import dns from 'node:dns';
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import https from 'node:https';
+import { join } from 'node:path';
 
 export const lab = JSON.parse(readFileSync(process.env.LAB, 'utf8'));
 export const host = 'openid-client.localhost';
@@ -37,14 +38,18 @@ export async function check(name, work) {
 
 export function done() { process.exit(failed ? 1 : 0); }
 
-const taken = { true: 0, false: 0 };
-
-/** take gives a person nobody else uses, with an app for one-time codes or without. */
+/** take gives a person without troubles whom nobody else uses, with an app for one-time codes or without. */
 export function take(app) {
-  const people = lab.people.filter((p) => Boolean(p.totp_secret) === app);
-  const who = people[taken[app]++];
-  if (!who) throw new Error('nobody is left');
-  return who;
+  for (const p of lab.people) {
+    if (p.trouble || Boolean(p.totp_secret) !== app) continue;
+    try {
+      closeSync(openSync(join(lab.taken, p.user), 'wx'));
+      return p;
+    } catch (e) {
+      if (e.code !== 'EEXIST') throw e;
+    }
+  }
+  throw new Error('nobody is left');
 }
 
 /** register adds a service with the program's own command and gives its secret. */

@@ -59,7 +59,7 @@ func play(r *stand.Report, s *scene) error {
 
 // set issues and revokes, and lays out the files.
 func (s *scene) set() (err error) {
-	user := s.People[0].User
+	user := s.Take(false).User
 	if s.issuer, s.root, err = s.Authorities(); err != nil {
 		return err
 	}

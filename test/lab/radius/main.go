@@ -48,7 +48,7 @@ func play(r *stand.Report, w *wifi) (err error) {
 	if w.issuer, w.root, err = w.Authorities(); err != nil {
 		return err
 	}
-	user := w.People[0].User
+	user := w.Take(false).User
 	device, err := w.Issue(user, "device", "person-device")
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/big"
 	"net"
 	"net/http"
@@ -24,7 +25,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"seimon/test/walk"
@@ -40,8 +40,8 @@ type Person struct {
 }
 
 // Stand is the gate as the lab meets it. The orchestrator writes it to the file
-// that the variable LAB names; each peer gets people of its own, so that one-time
-// codes never meet.
+// that the variable LAB names. A peer takes people as it needs them, and nobody else
+// gets them again, so that one-time codes never meet.
 type Stand struct {
 	SSO     string   `json:"sso"`
 	CAFile  string   `json:"ca_file"`
@@ -49,6 +49,7 @@ type Stand struct {
 	People  []Person `json:"people"`
 	Program string   `json:"program"` // the built seimon
 	Work    string   `json:"work"`    // a folder of this peer's own
+	Taken   string   `json:"taken"`   // a folder with an empty file for everybody whom a peer took
 
 	IssuerCAFile string `json:"issuer_ca_file"` // the issuer of people's certificates and its root
 	OCSP         string `json:"ocsp"`
@@ -57,9 +58,6 @@ type Stand struct {
 	ca    *x509.Certificate
 	key   crypto.Signer
 	Roots *x509.CertPool `json:"-"`
-
-	mu   sync.Mutex
-	next map[bool]int
 }
 
 // Open reads the stand.
@@ -68,7 +66,7 @@ func Open() (*Stand, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the lab with test/lab/run: %w", err)
 	}
-	s := &Stand{next: map[bool]int{}}
+	s := &Stand{}
 	if err := json.Unmarshal(text, s); err != nil {
 		return nil, err
 	}
@@ -86,15 +84,21 @@ func (s *Stand) Trust() error {
 	return nil
 }
 
-// Take gives a person nobody else uses, with an app for one-time codes or without.
+// Take gives a person without troubles whom nobody else uses, with an app for one-time
+// codes or without.
 func (s *Stand) Take(app bool) Person {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := s.next[app]; i < len(s.People); i++ {
-		if (s.People[i].TOTPSecret != "") == app {
-			s.next[app] = i + 1
-			return s.People[i]
+	for _, p := range s.People {
+		if p.Trouble != "" || (p.TOTPSecret != "") != app {
+			continue
 		}
+		mark, err := os.OpenFile(filepath.Join(s.Taken, p.User), os.O_CREATE|os.O_EXCL, 0o600)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err = errors.Join(err, mark.Close()); err != nil {
+			panic(err)
+		}
+		return p
 	}
 	panic("stand: nobody is left")
 }

@@ -73,7 +73,7 @@ func (t *tunnel) play(r *stand.Report) error {
 		return err
 	}
 	t.both, t.list = t.IssuerCAFile, filepath.Join(t.Work, "lists.pem")
-	user := t.People[0].User
+	user := t.Take(false).User
 	laptop, err := t.Issue(user, "laptop", "person-device")
 	if err != nil {
 		return err
