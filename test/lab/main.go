@@ -96,9 +96,7 @@ func run(ctx context.Context, bin, work string, peers []peer) (passed, failed in
 		})
 	}
 	all.Wait()
-	if taken, err := os.ReadDir(s.Taken); err == nil {
-		fmt.Printf("%d people taken\n", len(taken))
-	}
+	fmt.Println(s.Left())
 	return passed, failed
 }
 

@@ -103,6 +103,22 @@ func (s *Stand) Take(app bool) Person {
 	panic("stand: nobody is left")
 }
 
+// Left says how many people nobody took.
+func (s *Stand) Left() string {
+	apps, plain := 0, 0
+	for _, p := range s.People {
+		_, err := os.Stat(filepath.Join(s.Taken, p.User))
+		switch {
+		case p.Trouble != "" || err == nil:
+		case p.TOTPSecret != "":
+			apps++
+		default:
+			plain++
+		}
+	}
+	return fmt.Sprintf("left: %d people with an app, %d without", apps, plain)
+}
+
 // Transport reaches every host below localhost on this machine (RFC 6761 6.3) and
 // trusts the demo's authority.
 func (s *Stand) Transport() *http.Transport {
