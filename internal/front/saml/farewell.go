@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,8 @@ type farewell struct {
 	Sent    string `json:"sent,omitempty"` // id of the request under way to Pending[0]
 	Key     string `json:"key,omitempty"`  // that signed it
 	Told    []said `json:"told,omitempty"`
+	// Jobs are the services that are told without the browser, by session.
+	Jobs map[string][]string `json:"jobs,omitempty"`
 
 	// gentle tells that the browser comes from a form of ours, whose page allows no way
 	// to other sites; it goes on by a page of its own.
@@ -50,6 +53,16 @@ type stop struct {
 type said struct {
 	Party string `json:"party"`
 	OK    bool   `json:"ok"`
+}
+
+// expect takes up who is to be told.
+func (g *farewell) expect(who audience) {
+	g.Pending, g.Told, g.Jobs = who.Browser, who.Nobody, who.Jobs
+}
+
+// partial tells whether a service is left that has not confirmed.
+func (g *farewell) partial() bool {
+	return slices.ContainsFunc(g.Told, func(t said) bool { return !t.OK })
 }
 
 // farewellLife is how long a sign-out may be under way.
@@ -190,10 +203,11 @@ func (f *Front) left(w http.ResponseWriter, r *http.Request, m *message) error {
 // finish ends a sign-out: the service that asked is answered; otherwise the person
 // goes back, or sees at which services the sign-out did not arrive.
 func (f *Front) finish(w http.ResponseWriter, r *http.Request, g *farewell) error {
-	partial := false
-	for _, t := range g.Told {
-		partial = partial || !t.OK
+	byJobs, err := f.settle(r.Context(), g.Jobs)
+	if err != nil {
+		return err
 	}
+	g.Told = append(g.Told, byJobs...)
 	if g.Asker != "" {
 		s, err := f.service(r, g.Asker)
 		if err != nil {
@@ -203,11 +217,11 @@ func (f *Front) finish(w http.ResponseWriter, r *http.Request, g *farewell) erro
 			return f.answerLogout(w, r, s, to, g)
 		}
 	}
-	if g.Back != "" && !partial {
+	if g.Back != "" && !g.partial() {
 		http.Redirect(w, r, g.Back, http.StatusSeeOther)
 		return nil
 	}
-	return f.showLeft(w, r, g, partial)
+	return f.showLeft(w, r, g)
 }
 
 // answerLogout sends the LogoutResponse (SAML Core 2.0, 3.7.2).
@@ -217,16 +231,20 @@ func (f *Front) answerLogout(w http.ResponseWriter, r *http.Request, s *service,
 		address = to.Response
 	}
 	var no *status
-	for _, t := range g.Told {
-		if !t.OK {
-			no = refuse(statusResponder, statusPartial, "not every service could be told")
-		}
+	if g.partial() {
+		no = partly()
 	}
 	if g.Refused {
 		no = refuse(statusRequester, statusPrincipal, "somebody else is signed in")
 	}
 	text, id, at := f.logoutResponse(address, g.Request, no)
 	return f.carry(w, r, parcel{s: s, to: to.Binding, address: address, field: "SAMLResponse", text: text, id: id, at: at, relay: g.Relay})
+}
+
+// partly says that the session here is over, and that somebody else has not confirmed it.
+// The first level is about this provider alone (SAML Core 2.0, 3.7.3.2).
+func partly() *status {
+	return refuse(statusSuccess, statusPartial, "not every service has confirmed the end of its session")
 }
 
 // logoutResponse writes the answer to a LogoutRequest, without signature. Where it goes
@@ -324,7 +342,7 @@ type leftPage struct {
 }
 
 // showLeft says honestly where the sign-out arrived and where it did not.
-func (f *Front) showLeft(w http.ResponseWriter, r *http.Request, g *farewell, partial bool) error {
+func (f *Front) showLeft(w http.ResponseWriter, r *http.Request, g *farewell) error {
 	page := leftPage{Back: g.Back}
 	err := f.DB.Read(r.Context(), func(tx *store.Tx) error {
 		page.Told, page.Untold = nil, nil
@@ -346,7 +364,7 @@ func (f *Front) showLeft(w http.ResponseWriter, r *http.Request, g *farewell, pa
 		return err
 	}
 	title := "saml.left.title"
-	if partial {
+	if g.partial() {
 		title = "saml.left.partial"
 	}
 	return f.site.Render(w, r, web.View{Template: "saml.left", Title: title, Data: page, Focus: true})

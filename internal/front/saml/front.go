@@ -46,6 +46,8 @@ type Hall interface {
 	Begin(w http.ResponseWriter, r *http.Request, a login.Ask) error
 	// Current gives the browser's live session or session.ErrNone.
 	Current(r *http.Request) (session.Session, error)
+	// Front gives the front of a name, nil when there is none.
+	Front(name string) login.Front
 }
 
 // Sealer keeps private keys and requests under way.
@@ -92,6 +94,9 @@ type Settings struct {
 	// PhishingResistant is the identifier of REFEDS MFA 2.0 for sign-ins that
 	// withstand phishing; not offered when empty.
 	PhishingResistant string
+	// Patience is how long the answer about a sign-out waits for services that are told
+	// without the browser; three seconds when zero.
+	Patience time.Duration
 	// Persistent computes persistent names as a former provider did.
 	Persistent Computed
 }
@@ -123,6 +128,9 @@ func New(r Rooms) *Front {
 	}
 	if r.Client == nil {
 		r.Client = &http.Client{Timeout: 10 * time.Second}
+	}
+	if r.Settings.Patience == 0 {
+		r.Settings.Patience = patience
 	}
 	return &Front{Rooms: r}
 }

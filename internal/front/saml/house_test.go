@@ -98,10 +98,13 @@ func open(t testing.TB) *gate {
 func openEmpty(t testing.TB, change ...func(*saml.Settings)) *gate {
 	t.Helper()
 	g := &gate{House: logintest.New(t, []store.Schema{saml.Schema(), feed.Schema()}, []lang.Source{saml.Words()})}
-	g.book = rp.New(g.DB, g.Ring.MAC, saml.Check())
+	g.book = rp.New(g.DB, g.Ring.MAC, saml.Check(), rp.Check{
+		Protocol: "neighbour", Verify: func(*rp.Party, *rp.Party) (map[string]string, error) { return nil, nil },
+	})
 	settings := saml.Settings{
 		Scopes: []string{"example.ac.jp", "med.example.ac.jp"}, Names: map[lang.Tag]string{lang.JA: "正門大学", lang.EN: "Seimon University"},
 		ErrorURL: origin + "/portal", Technical: "tech@example.ac.jp", Security: "cert@example.ac.jp", Sirtfi: true,
+		Patience: time.Millisecond,
 	}
 	for _, fn := range change {
 		fn(&settings)

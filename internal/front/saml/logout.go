@@ -162,7 +162,7 @@ func (f *Front) leave(w http.ResponseWriter, r *http.Request, q *leaving) error 
 	}
 	found := false
 	err = f.DB.Write(r.Context(), func(tx *store.Tx) error {
-		found, g.Pending = false, nil
+		found, g.Pending, g.Told, g.Jobs = false, nil, nil, nil
 		visits, err := f.Sessions.Visits(tx, current.ID)
 		if err != nil {
 			return err
@@ -182,9 +182,11 @@ func (f *Front) leave(w http.ResponseWriter, r *http.Request, q *leaving) error 
 		if err := q.took(tx, visits[i]); err != nil {
 			return err
 		}
-		if g.Pending, err = f.waiting(tx, visits, q.Party); err != nil {
+		who, err := f.audience(tx, visits, q.Party)
+		if err != nil {
 			return err
 		}
+		g.expect(who)
 		if err := g.store(tx); err != nil {
 			return err
 		}
@@ -206,25 +208,24 @@ const whyAsked = "saml:"
 
 // Farewell implements signout.Farewell: it gives the address of the page that leads the
 // browser to services that can be told there alone; empty when there are none.
-func (f *Front) Farewell(tx *store.Tx, sid, back string) (string, error) {
+func (f *Front) Farewell(tx *store.Tx, sid, asker, back string) (string, error) {
 	visits, err := f.Sessions.Visits(tx, sid)
 	if err != nil {
 		return "", err
 	}
-	g := &farewell{ID: newID(), Back: back}
-	if g.Pending, err = f.waiting(tx, visits, ""); err != nil || len(g.Pending) == 0 {
+	who, err := f.audience(tx, visits, asker)
+	if err != nil || len(who.Browser) == 0 {
 		return "", err
 	}
+	g := &farewell{ID: newID(), Back: back}
+	g.expect(who)
 	return pathNext + "?id=" + g.ID, g.store(tx)
 }
 
-// waiting lists the services of visits that must be told by the browser; those that
-// take SOAP are told without it.
-func (f *Front) waiting(tx *store.Tx, visits []session.Visit, but string) ([]stop, error) {
-	var out []stop
+// audience finds out how the services of visits can be told, all but one.
+func (f *Front) audience(tx *store.Tx, visits []session.Visit, but string) (out audience, err error) {
 	for _, v := range visits {
-		var k known
-		if v.Front != Name || v.Party == but || json.Unmarshal(v.Detail, &k) != nil {
+		if v.Party == but {
 			continue
 		}
 		p, err := f.Parties.Get(tx, v.Party)
@@ -232,16 +233,24 @@ func (f *Front) waiting(tx *store.Tx, visits []session.Visit, but string) ([]sto
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return out, err
 		}
-		s, err := f.services.of(p)
+		var k known
+		if v.Front != Name {
+			err = out.hear(tx, f.Hall.Front(v.Front), v)
+		} else if json.Unmarshal(v.Detail, &k) == nil {
+			var s *service
+			if s, err = f.services.of(p); err == nil {
+				if _, ok := s.logout(metadata.SOAP); ok {
+					out.byJob(v)
+				} else {
+					out.Browser = append(out.Browser, stop{Party: v.Party, Name: k.Name, Index: v.ID})
+				}
+			}
+		}
 		if err != nil {
-			return nil, err
+			return out, err
 		}
-		if _, ok := s.logout(metadata.SOAP); ok {
-			continue
-		}
-		out = append(out, stop{Party: v.Party, Name: k.Name, Index: v.ID})
 	}
 	return out, nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -19,7 +20,11 @@ import (
 	"seimon/internal/front/saml/xmldoc"
 	"seimon/internal/front/saml/xmlsig"
 	"seimon/internal/jobs"
+	"seimon/internal/login"
+	"seimon/internal/rp"
 	"seimon/internal/session"
+	"seimon/internal/store"
+	"seimon/internal/web"
 	"seimon/internal/web/webtest"
 )
 
@@ -224,7 +229,7 @@ func TestPartialLogoutIsToldHonestly(t *testing.T) {
 	b.Get(origin + g.redirect(&asking{issuer: plain}))
 	text, _, _ := asker.request(name, index)
 	b.Get(asker.signed("SAMLRequest", text, ""))
-	if len(asker.answers) != 1 || status(asker.answers[0]) != "Responder PartialLogout" {
+	if len(asker.answers) != 1 || status(asker.answers[0]) != "Success PartialLogout" {
 		t.Fatalf("%d answers at %s", len(asker.answers), b.Location())
 	}
 }
@@ -354,6 +359,111 @@ func TestServicesThatTakeSOAPAreToldWithoutTheBrowser(t *testing.T) {
 	}
 }
 
+// working lets jobs run beside the test, as they do in a gate that serves.
+func (g *gate) working(patience time.Duration) {
+	g.front.Settings.Patience = patience
+	ctx, stop := context.WithCancel(g.T.Context())
+	done := make(chan error, 1)
+	go func() { done <- g.Jobs.Run(ctx) }()
+	g.T.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			g.T.Error(err)
+		}
+	})
+}
+
+// A service that is told by a job counts as told when it has said so, and not before.
+func TestSuccessWaitsForServicesThatAreToldByJobs(t *testing.T) {
+	for _, c := range []struct {
+		name, host, want string
+		works            bool
+	}{
+		{"it confirms", "soap.example.org", "Success", true},
+		{"it is out of order", "broken.example.org", "Success PartialLogout", true},
+		{"it says no", "refusing.example.org", "Success PartialLogout", true},
+		{"it has not answered yet", "soap.example.org", "Success PartialLogout", false},
+	} {
+		for _, bySOAP := range []bool{false, true} {
+			g := open(t)
+			told := g.hearSOAP()
+			told["broken"] = -1
+			if c.works {
+				g.working(time.Minute)
+			}
+			asker := g.leaver("asker.example.org")
+			other := g.leaver(c.host, func(r *saml.Registration) {
+				r.Logout = []metadata.Endpoint{{Binding: metadata.SOAP, Location: "https://" + c.host + "/soap"}}
+			})
+			b := g.browser()
+			b.Serve(asker.origin(), asker)
+			other.visit(b, "hanako")
+			name, index := asker.visit(b, "hanako")
+			got := ""
+			if bySOAP {
+				message, id := asker.byCall(name, index)
+				got = g.ask(id, envelope(message))
+			} else {
+				text, _, _ := asker.request(name, index)
+				b.Get(asker.signed("SAMLRequest", text, ""))
+				if len(asker.answers) == 1 {
+					got = status(asker.answers[0])
+				}
+			}
+			if got != c.want {
+				t.Errorf("%s, by SOAP %v: answered %q, want %q", c.name, bySOAP, got, c.want)
+			}
+		}
+	}
+}
+
+// neighbour is a front of another protocol.
+type neighbour struct{ can bool }
+
+func (neighbour) Name() string    { return "neighbour" }
+func (neighbour) Mount(*web.Site) {}
+func (neighbour) Complete(*store.Tx, login.Outcome) (login.Respond, error) {
+	return nil, errors.New("nobody signs in here")
+}
+func (n neighbour) CanTell(*store.Tx, session.Visit) (bool, error) { return n.can, nil }
+
+// The session was used for services of other protocols too: whoever asks learns that one
+// of them cannot be told, and the person sees its name.
+func TestServicesOfOtherProtocolsCount(t *testing.T) {
+	g := open(t)
+	g.Exit.Lead(g.front)
+	if err := g.Hall.Open(neighbour{}); err != nil {
+		t.Fatal(err)
+	}
+	g.Write(func(tx *store.Tx) error {
+		return g.book.Put(tx, rp.Party{ID: "calendar", Protocol: "neighbour", Names: map[langTag]string{"en": "The calendar"}, Consent: rp.ConsentNone, Registration: []byte("{}")})
+	})
+	asker := g.leaver("asker.example.org")
+	b := g.browser()
+	b.Serve(asker.origin(), asker)
+	use := func() (*xmldoc.Node, string) {
+		name, index := asker.visit(b, "hanako")
+		g.Write(func(tx *store.Tx) error {
+			all, err := g.Sessions.Of(tx, g.hanak.ID)
+			if err == nil {
+				_, err = g.Sessions.Visit(tx, session.Visit{Session: all[0].ID, Account: g.hanak.ID, Party: "calendar", Front: "neighbour", At: tx.Now})
+			}
+			return err
+		})
+		return name, index
+	}
+	name, index := use()
+	text, _, _ := asker.request(name, index)
+	b.Get(asker.signed("SAMLRequest", text, ""))
+	if len(asker.answers) != 1 || status(asker.answers[0]) != "Success PartialLogout" {
+		t.Fatalf("%d answers at %s", len(asker.answers), b.Location())
+	}
+	use()
+	b.Get(origin + "/signout").Submit("Sign out")
+	b.Get(strings.TrimPrefix(b.Header.Get("Refresh"), "0;url="))
+	b.Want("You are not signed out everywhere", "The calendar", "The "+asker.id)
+}
+
 // hearSOAP lets every service answer sign-outs by SOAP, and counts them by the first
 // label of the host. A service below zero is out of order once.
 func (g *gate) hearSOAP() map[string]int {
@@ -376,8 +486,9 @@ func (g *gate) hearSOAP() map[string]int {
 			return w.Result()
 		}
 		told[id]++
+		said := map[bool]string{true: "Responder", false: "Success"}[id == "refusing"]
 		_, _ = io.WriteString(w, `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><p:LogoutResponse xmlns:p="urn:oasis:names:tc:SAML:2.0:protocol" ID="_1" InResponseTo="`+
-			n.Attr("ID")+`"><p:Status><p:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></p:Status></p:LogoutResponse></s:Body></s:Envelope>`)
+			n.Attr("ID")+`"><p:Status><p:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:`+said+`"/></p:Status></p:LogoutResponse></s:Body></s:Envelope>`)
 		return w.Result()
 	})}
 	g.Jobs.Handle(session.SignOutKind(saml.Name), func(ctx context.Context, task jobs.Task) error {

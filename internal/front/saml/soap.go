@@ -121,7 +121,7 @@ func (f *Front) heard(s *service, said []byte, id string) error {
 		}
 	}
 	code := n.Path(metadata.SAMLP, "Status", "StatusCode")
-	if code == nil || n.Attr("InResponseTo") != id || code.Attr("Value") != statusSuccess {
+	if code == nil || n.Attr("InResponseTo") != id || code.Attr("Value") != statusSuccess || code.First(metadata.SAMLP, "StatusCode") != nil {
 		return errors.New("the service did not end its session")
 	}
 	return nil

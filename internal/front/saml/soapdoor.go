@@ -96,8 +96,9 @@ func enveloped(r *http.Request) (*xmldoc.Node, error) {
 
 // end ends the sessions that a request means, and gives what it could not do.
 func (f *Front) end(r *http.Request, q *leaving) (no *status, err error) {
+	var who audience
 	err = f.DB.Write(r.Context(), func(tx *store.Tx) error {
-		no = nil
+		no, who = nil, audience{}
 		fresh, err := q.once(tx, "")
 		if err != nil {
 			return err
@@ -110,51 +111,55 @@ func (f *Front) end(r *http.Request, q *leaving) (no *status, err error) {
 		if err != nil {
 			return err
 		}
-		ended, waiting := 0, 0
+		ended := 0
 		for _, id := range ids {
-			left, ok, err := f.endOne(tx, r, q, id)
+			of, ok, err := f.endOne(tx, r, q, id)
 			if err != nil {
 				return err
 			}
 			if ok {
-				ended, waiting = ended+1, waiting+left
+				ended++
+				who.add(of)
 			}
 		}
-		switch {
-		case ended == 0:
+		if ended == 0 {
 			no = refuse(statusRequester, statusPrincipal, "nobody is signed in here by that name and index")
-		case waiting > 0: // only the person's browser could tell them
-			no = refuse(statusResponder, statusPartial, "some services can be told by the person's browser alone")
 		}
 		return nil
 	})
+	if err != nil || no != nil {
+		return no, err
+	}
+	g := &farewell{Told: who.Nobody}
+	byJobs, err := f.settle(r.Context(), who.Jobs)
+	if g.Told = append(g.Told, byJobs...); len(who.Browser) > 0 || g.partial() { // there is no browser here
+		no = partly()
+	}
 	return no, err
 }
 
-// endOne ends a session if the request means it; left counts the services of it that
-// nobody can tell now.
-func (f *Front) endOne(tx *store.Tx, r *http.Request, q *leaving, id string) (left int, ok bool, err error) {
+// endOne ends a session if the request means it, and gives who has to hear of that.
+func (f *Front) endOne(tx *store.Tx, r *http.Request, q *leaving, id string) (who audience, ok bool, err error) {
 	current, err := f.Sessions.Get(tx, id)
 	if errors.Is(err, session.ErrNone) {
-		return 0, false, nil
+		return who, false, nil
 	}
 	if err != nil {
-		return 0, false, err
+		return who, false, err
 	}
 	visits, err := f.Sessions.Visits(tx, id)
 	meant := func(v session.Visit) bool { return q.meant(v, []string{id}) } // it was found by the name
 	i := slices.IndexFunc(visits, meant)
 	if err != nil || i < 0 {
-		return 0, false, err
+		return who, false, err
 	}
 	if err := q.took(tx, visits[i]); err != nil {
-		return 0, false, err
+		return who, false, err
 	}
-	waiting, err := f.waiting(tx, visits, q.Party)
-	if err == nil {
+	if who, err = f.audience(tx, visits, q.Party); err == nil {
 		err = f.endSession(tx, r, current, q)
 	}
-	return len(waiting), true, err
+	return who, true, err
 }
 
 // endSession ends a session at the wish of a service; the others hear of it by jobs.

@@ -48,8 +48,9 @@ type Rooms struct {
 // there alone.
 type Farewell interface {
 	// Farewell is asked in the transaction that ends the session, before the end. It
-	// gives the path to go on with, or an empty one; back is where to go in the end.
-	Farewell(tx *store.Tx, session, back string) (path string, err error)
+	// gives the path to go on with, or an empty one. asker is the service whose wish it
+	// was, if any, and back is where to go in the end.
+	Farewell(tx *store.Tx, session, asker, back string) (path string, err error)
 }
 
 // Teller is a front that may know how to tell a service of the end of a session without
@@ -219,7 +220,7 @@ func (x *Exit) endSession(w http.ResponseWriter, r *http.Request, a login.SignOu
 			return err
 		}
 		if x.farewell != nil {
-			if on, err = x.farewell.Farewell(tx, current.ID, a.Return); err != nil {
+			if on, err = x.farewell.Farewell(tx, current.ID, a.Party, a.Return); err != nil {
 				return err
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -153,6 +154,10 @@ func TestServersThatDoNotBehave(t *testing.T) {
 		},
 		"redirects": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/all.xml", http.StatusFound) },
 	} {
+		h.feeds.Silence = time.Minute
+		if want == "too slow" || want == "no answer for" { // these two are waited for
+			h.feeds.Silence = 2 * time.Second
+		}
 		h.put(gakunin(h.world.serve("/all.xml", page), by))
 		if _, err := h.refresh("gakunin"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
@@ -169,6 +174,24 @@ func TestServersThatDoNotBehave(t *testing.T) {
 	}
 	h.put(gakunin(h.world.serve("/here.xml", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/all.xml", http.StatusFound) }), by))
 	h.must("gakunin")
+}
+
+// A gate that is busy between two reads does not blame the server for that.
+func TestOurOwnSlownessIsNotTheServersSilence(t *testing.T) {
+	h := open(t)
+	f, by := newFederation(h), newSigner(t)
+	numbers := make([]int, 300)
+	for i := range numbers {
+		numbers[i] = i
+	}
+	h.put(gakunin(h.world.publish("/all.xml", f.write(by, numbers...)), by))
+	h.feeds.Silence = 2 * time.Second
+	busy := time.NewTimer(3 * time.Second)
+	var first sync.Once
+	_, err := h.feeds.Refresh(t.Context(), "gakunin", feed.Options{Progress: func(int64, int64) { first.Do(func() { <-busy.C }) }})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 func TestSettingsThatCannotBeMeant(t *testing.T) {

@@ -71,6 +71,7 @@ func (k *Keeper) fetch(ctx context.Context, address string, known Loaded) (*fetc
 		}
 		return nil, err
 	}
+	silence.Stop()
 	body := &watched{a.Body, silence, cancel, k.Silence}
 	switch {
 	case a.StatusCode == http.StatusNotModified:
@@ -91,7 +92,8 @@ func header(a *http.Response, name string) string {
 	return ""
 }
 
-// watched is a body that must keep coming.
+// watched is a body that must keep coming. Only waiting for the server counts as its
+// silence, not what is done with the bytes in between.
 type watched struct {
 	io.ReadCloser
 	silence *time.Timer
@@ -102,6 +104,7 @@ type watched struct {
 func (w *watched) Read(b []byte) (int, error) {
 	w.silence.Reset(w.every)
 	n, err := w.ReadCloser.Read(b)
+	w.silence.Stop()
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("the server is too slow: %w", err)
 	}

@@ -58,7 +58,7 @@ func (h *house) restart() {
 	h.feeds = feed.New(feed.Config{
 		DB: h.db, Rules: h.book.Rules, Attribute: names, Client: h.world.server.Client(),
 		Open:     func(name string) (io.ReadCloser, error) { return os.Open(name) },
-		Patience: 5 * time.Second, Silence: 300 * time.Millisecond,
+		Patience: 5 * time.Minute, Silence: time.Minute,
 		Note: func(_ *store.Tx, event, id string, _ map[string]string) error {
 			h.notes = append(h.notes, event+" "+id)
 			return nil
