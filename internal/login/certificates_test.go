@@ -435,6 +435,36 @@ func TestRevokedBetweenAnswerAndEnd(t *testing.T) {
 	v.Want("失効しました")
 }
 
+// TestAProofDoesNotOutliveItsCertificate: whoever stopped at a later page of the sign-in
+// does not come in with a certificate that was revoked meanwhile, or with a card that
+// was reported lost.
+func TestAProofDoesNotOutliveItsCertificate(t *testing.T) {
+	const terms = "\n[agreement]\nversion = \"1\"\nja = \"利用規約の本文\"\nen = \"The terms\"\n"
+	for _, leading := range []bool{true, false} {
+		policy := logintest.Policy + terms
+		if leading {
+			policy = first + terms
+		}
+		v := firstTour(t, policy)
+		c := v.Certificate(v.account, func(o *ca.Order) { o.Profile, o.Label, o.Card = ca.CardProfile, "IC card", "card_1" })
+		if leading {
+			v.without("webmail", c.Parsed())
+		} else {
+			v.certified(c.Parsed())
+		}
+		v.Want("利用規約の本文")
+		v.revoke(c, ca.KeyCompromise)
+		v.Submit("同意して進む", "agree", "1")
+		if v.Left() {
+			t.Fatalf("leading %v: a certificate that was revoked before the end signed in", leading)
+		}
+		v.Get("/enter/library")
+		if v.Left() {
+			t.Errorf("leading %v: there is a session", leading)
+		}
+	}
+}
+
 // first is a policy under which a certificate may come before the user name.
 const first = logintest.Policy + "\n[clientcert]\nfirst = true\n"
 

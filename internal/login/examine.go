@@ -166,7 +166,8 @@ func (h *Hall) who(tx *store.Tx, t *transaction.Transaction, s *sight) (err erro
 		return err
 	}
 	t.Subject.Person, t.Subject.UserName = s.account.Person, s.account.UserName
-	if s.bindings, err = h.Bindings.Of(tx, id); err != nil || s.browser.ID == "" {
+	s.bindings, err = h.Bindings.Of(tx, id)
+	if t.Keep(s.bindings); err != nil || s.browser.ID == "" {
 		return err
 	}
 	s.trusted, err = h.Sessions.Trusted(tx, s.browser.ID, id, s.version)

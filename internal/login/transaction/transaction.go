@@ -7,11 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"seimon/internal/authn"
+	"seimon/internal/factor"
 	"seimon/internal/policy"
 	"seimon/internal/store"
 )
@@ -228,6 +230,14 @@ func (t *Transaction) Prove(e authn.Evidence) {
 		}
 	}
 	t.Evidence = append(kept, e)
+}
+
+// Keep drops what was proved with a binding that is not in use any more: a certificate
+// that was revoked, or a card that was reported lost, while the sign-in stood still.
+func (t *Transaction) Keep(bindings []factor.Binding) {
+	t.Evidence = slices.DeleteFunc(t.Evidence, func(e authn.Evidence) bool {
+		return e.Binding != "" && !slices.ContainsFunc(bindings, func(b factor.Binding) bool { return b.ID == e.Binding && b.State == factor.Active })
+	})
 }
 
 // Forget starts the transaction over for another person, keeping what was asked.
