@@ -33,6 +33,10 @@ func (d *Desk) Trusting() (trust.Office, error) {
 			}
 			return a.ID, err
 		},
+		Name: func(tx *store.Tx, account authn.AccountID) (string, error) {
+			a, _, err := h.People.ByID(tx, account)
+			return a.UserName, err
+		},
 		Note: func(tx *store.Tx, event string, facts map[string]string) error {
 			return h.Audit.Append(tx, audit.Event{Type: event, Actor: d.Actor(), Facts: facts})
 		},

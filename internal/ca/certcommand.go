@@ -140,8 +140,9 @@ func (c *CertList) Run(env Env) error {
 // CertShow is "seimon cert show".
 type CertShow struct {
 	Certificate string `arg:"" help:"Id, serial, or USER/LABEL of the certificate."`
-	PEM         bool   `help:"Print the certificate as PEM." name:"pem"`
-	Chain       bool   `help:"Print the certificate and those above it as PEM."`
+	PEM         bool   `help:"Print the certificate as PEM." name:"pem" xor:"form"`
+	Chain       bool   `help:"Print the certificate and those above it as PEM." xor:"form"`
+	JSON        bool   `help:"Print JSON." xor:"form"`
 }
 
 // Run shows the certificate.
@@ -165,10 +166,12 @@ func (c *CertShow) Run(env Env) error {
 	if err != nil {
 		return named(err, "certificate", c.Certificate)
 	}
-	if !c.PEM && !c.Chain {
+	switch {
+	case c.JSON:
 		return printJSON(env.Out(), view)
-	}
-	if len(k.DER) == 0 {
+	case !c.PEM && !c.Chain:
+		return view.print(env.Out())
+	case len(k.DER) == 0:
 		return fmt.Errorf("%s was never issued", k.ID)
 	}
 	fmt.Fprint(env.Out(), pemOf(k.DER))
@@ -178,6 +181,31 @@ func (c *CertShow) Run(env Env) error {
 		}
 	}
 	return nil
+}
+
+// print is the certificate as people read it.
+func (v certView) print(w io.Writer) error {
+	state := string(v.State)
+	if v.Revoked != nil {
+		state += " since " + v.Revoked.Format(time.RFC3339) + ": " + string(v.Reason)
+	} else if v.ReplacedBy != "" {
+		state += ", replaced by " + v.ReplacedBy
+	}
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, row := range [][2]string{
+		{"name", v.Name}, {"id", v.ID}, {"user", v.User}, {"label", v.Label}, {"profile", v.Profile}, {"state", state},
+		{"valid", day(v.NotBefore) + " to " + day(v.NotAfter)}, {"serial", v.Serial}, {"ends with", TailOf(v.Serial)},
+		{"issuer", v.Issuer}, {"list", fmt.Sprint(v.Shard)}, {"mail", v.Mail}, {"upn", v.UPN}, {"device", v.Device},
+		{"card", v.Card}, {"replaces", v.Replaces},
+	} {
+		if row[1] != "" {
+			fmt.Fprintf(t, "%s\t%s\n", row[0], row[1])
+		}
+	}
+	for _, m := range v.Trail {
+		fmt.Fprintf(t, "%s\t%s\n", m.At.Format(time.RFC3339), m.Text)
+	}
+	return t.Flush()
 }
 
 // CertIssue is "seimon cert issue".
@@ -244,7 +272,7 @@ func plainly(err error) error {
 		return err
 	}
 	what := map[authn.Code]string{
-		"C9.form":  "the request or the order is not acceptable: " + f.Facts["reason"],
+		"C9.form":  "the request or the order is not acceptable: " + wanting(f.Facts["reason"]),
 		"C9.key":   fmt.Sprintf("the key (%s) is not acceptable: %s", f.Facts["kind"], f.Facts["reason"]),
 		"C9.taken": "the key belongs to somebody else already: make a new one",
 		"C9.limit": "the account has " + f.Facts["limit"] + " certificates of this profile, which is the limit: revoke one first",
@@ -254,6 +282,25 @@ func plainly(err error) error {
 		return fmt.Errorf("%s: %s (%w)", f.Code, what, f.Cause)
 	}
 	return fmt.Errorf("%s: %s", f.Code, what)
+}
+
+// wanting says what is wrong where a fault has one word.
+func wanting(reason string) string {
+	said, ok := map[string]string{
+		"form":     "this is no PKCS#10 request",
+		"size":     "the request is too large",
+		"proof":    "the request is not signed with its own key",
+		"asked":    "the request asks to become an issuer",
+		"label":    fmt.Sprintf("the label must have 1 to %d printable characters", maxLabel),
+		"name":     "the name of the person must be printable",
+		"mail":     "the mail address cannot stand in a certificate",
+		"upn":      "the user principal name cannot stand in a certificate",
+		"replaces": "the certificate to be replaced must be one of this user, issued and not replaced yet",
+	}[reason]
+	if !ok {
+		return reason
+	}
+	return said
 }
 
 // CertRevoke is "seimon cert revoke".
@@ -277,7 +324,11 @@ type CertRestore struct {
 // Run ends the hold.
 func (c *CertRestore) Run(env Env) error {
 	return change(env, c.Certificate, func(tx *store.Tx, o Office, id string) (Certificate, error) {
-		return o.CA.Restore(tx, id, o.Actor)
+		k, err := o.CA.Restore(tx, id, o.Actor)
+		if err == nil && k.State == Revoked {
+			err = fmt.Errorf("%s was revoked for good (%s) and does not come back: issue another one", k.Name, k.Reason)
+		}
+		return k, err
 	})
 }
 

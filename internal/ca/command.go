@@ -156,11 +156,13 @@ type issuerView struct {
 	Fingerprint string      `json:"sha256"`
 	Steps       []Step      `json:"possible_steps"`
 	PEM         string      `json:"pem"`
+	Offline     bool        `json:"key_offline,omitempty"`
 }
 
-func viewIssuer(i Issuer) issuerView {
+func (f found) view(i Issuer) issuerView {
 	return issuerView{
-		ID: i.ID, Name: i.Name, State: i.State, Since: i.Since, Algorithm: i.Algorithm, Helper: i.Helper, Root: i.RootID,
+		Offline: f.away[i.ID],
+		ID:      i.ID, Name: i.Name, State: i.State, Since: i.Since, Algorithm: i.Algorithm, Helper: i.Helper, Root: i.RootID,
 		NotBefore: i.Certificate.NotBefore, NotAfter: i.Certificate.NotAfter, Fingerprint: fingerprint(i.Certificate.Raw),
 		Steps: append([]Step{}, Possible(i.State)...), PEM: pemOf(i.Certificate.Raw),
 	}
@@ -172,21 +174,25 @@ func pemOf(der []byte) string {
 
 // Run lists roots and issuers.
 func (c *IssuersCommand) Run(env Env) error {
-	all, _, err := everyIssuer(env)
+	f, err := everyIssuer(env)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
 		out := []issuerView{}
-		for _, i := range all {
-			out = append(out, viewIssuer(i))
+		for _, i := range f.all {
+			out = append(out, f.view(i))
 		}
 		return printJSON(env.Out(), out)
 	}
 	t := tabwriter.NewWriter(env.Out(), 0, 8, 2, ' ', 0)
 	fmt.Fprintln(t, "ID\tSTATE\tSINCE\tALGORITHM\tUNTIL\tNAME")
-	for _, i := range all {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", i.ID, i.State, day(i.Since), i.Algorithm, day(i.Certificate.NotAfter), i.Name)
+	for _, i := range f.all {
+		state := string(i.State)
+		if f.away[i.ID] {
+			state += ", key offline"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", i.ID, state, day(i.Since), i.Algorithm, day(i.Certificate.NotAfter), i.Name)
 	}
 	return t.Flush()
 }
@@ -198,22 +204,51 @@ func day(t time.Time) string {
 	return t.Format("2006-01-02")
 }
 
-func everyIssuer(env Env) ([]Issuer, Office, error) {
-	o, err := env.Authority()
-	if err != nil {
-		return nil, o, err
+// found is every root and issuer, and which roots have no key here.
+type found struct {
+	Office
+	all  []Issuer
+	away map[string]bool
+}
+
+func everyIssuer(env Env) (f found, err error) {
+	if f.Office, err = env.Authority(); err != nil {
+		return f, err
 	}
-	var all []Issuer
-	err = o.DB.Read(env.Context(), func(tx *store.Tx) error {
-		all, err = o.CA.all(tx)
+	err = f.DB.Read(env.Context(), func(tx *store.Tx) (err error) {
+		if f.all, err = f.CA.all(tx); err == nil {
+			f.away, err = f.CA.RootsOffline(tx)
+		}
 		return err
 	})
-	return all, o, err
+	return f, err
+}
+
+// pick finds what somebody calls by id or name; "" is the active issuer.
+func (f found) pick(word string) (Issuer, error) {
+	var called []Issuer
+	for _, i := range f.all {
+		switch {
+		case i.ID == word, word == "" && i.State == IssuerActive:
+			return i, nil
+		case word != "" && i.Name == word:
+			called = append(called, i)
+		}
+	}
+	switch {
+	case word == "":
+		return Issuer{}, errors.New("no issuer is active: seimon ca init makes the first one")
+	case len(called) == 0:
+		return Issuer{}, fmt.Errorf("there is no issuer %q", word)
+	case len(called) > 1:
+		return Issuer{}, fmt.Errorf("several issuers are called %q: give the id (seimon ca issuers)", word)
+	}
+	return called[0], nil
 }
 
 // ShowCommand is "seimon ca show".
 type ShowCommand struct {
-	Issuer string `arg:"" optional:"" help:"Id of the issuer; the active one by default."`
+	Issuer string `arg:"" optional:"" help:"Id or name of the issuer; the active one by default."`
 	PEM    bool   `help:"Print the certificate and those above it as PEM." xor:"form" name:"pem"`
 	Bundle bool   `help:"Print all roots and the issuers that are distributed, active or sign only lists and answers, as PEM." xor:"form"`
 	JSON   bool   `help:"Print JSON." xor:"form"`
@@ -221,47 +256,51 @@ type ShowCommand struct {
 
 // Run shows the issuer.
 func (c *ShowCommand) Run(env Env) error {
-	all, o, err := everyIssuer(env)
+	f, err := everyIssuer(env)
 	if err != nil {
 		return err
 	}
 	if c.Bundle {
-		for _, i := range all {
+		for _, i := range f.all {
 			if i.Counts() {
 				fmt.Fprintf(env.Out(), "# %s (%s)\n%s", i.Name, i.State, pemOf(i.Certificate.Raw))
 			}
 		}
 		return nil
 	}
-	for _, i := range all {
-		if i.ID != c.Issuer && (c.Issuer != "" || i.State != IssuerActive) {
-			continue
+	i, err := f.pick(c.Issuer)
+	switch {
+	case err != nil:
+		return err
+	case c.PEM:
+		for _, cert := range f.CA.Chain(i.ID) {
+			fmt.Fprint(env.Out(), pemOf(cert.Raw))
 		}
-		switch {
-		case c.PEM:
-			for _, cert := range o.CA.Chain(i.ID) {
-				fmt.Fprint(env.Out(), pemOf(cert.Raw))
-			}
-			return nil
-		case c.JSON:
-			return printJSON(env.Out(), viewIssuer(i))
-		}
-		return c.print(env.Out(), o.CA, i)
+		return nil
+	case c.JSON:
+		return printJSON(env.Out(), f.view(i))
 	}
-	if c.Issuer == "" {
-		return errors.New("no issuer is active: seimon ca init makes the first one")
-	}
-	return fmt.Errorf("there is no issuer %q", c.Issuer)
+	return f.print(env.Out(), i)
 }
 
-func (c *ShowCommand) print(w io.Writer, a *Authority, i Issuer) error {
+func (f found) print(w io.Writer, i Issuer) error {
+	key, lists, answers := "sealed in the database", f.CA.listURL(i.ID, 1)+" to "+fmt.Sprint(f.CA.Shards()), f.CA.answerURL(i.ID)
+	if i.State == Anchor {
+		lists, answers = f.CA.listURL(i.ID, 1), "-"
+	}
+	switch {
+	case i.Helper:
+		key = "in the helper"
+	case f.away[i.ID]:
+		key = "offline: seimon ca root import brings it back"
+	}
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, row := range [][2]string{
 		{"id", i.ID}, {"name", i.Name}, {"state", string(i.State) + " since " + day(i.Since)}, {"algorithm", i.Algorithm},
-		{"key", map[bool]string{false: "sealed in the database", true: "in the helper"}[i.Helper]},
+		{"key", key},
 		{"valid", day(i.Certificate.NotBefore) + " to " + day(i.Certificate.NotAfter)}, {"serial", SerialText(i.Certificate.SerialNumber)},
 		{"SHA-256", fingerprint(i.Certificate.Raw)}, {"root", i.Root.Subject.CommonName + " (" + i.RootID + ")"},
-		{"lists", a.listURL(i.ID, 1) + " to " + fmt.Sprint(a.Shards())}, {"answers", a.answerURL(i.ID)},
+		{"lists", lists}, {"answers", answers},
 		{"next steps", strings.Join(append(texts(Possible(i.State)), "-")[:max(1, len(Possible(i.State)))], ", ")},
 	} {
 		fmt.Fprintf(t, "%s\t%s\n", row[0], row[1])

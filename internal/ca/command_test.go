@@ -170,6 +170,12 @@ func TestCommandsLeadFromNothingToARevokedCertificate(t *testing.T) {
 	if out := d.must("cert show taro/laptop"); !strings.Contains(out, id) {
 		t.Error(out)
 	}
+	if out := d.must("cert show taro/laptop --json"); !strings.Contains(out, `"id": "`+id) {
+		t.Error(out)
+	}
+	d.files["seimon.toml"] = []byte("[certificates]\n")
+	d.wrong("cert issue taro --request seimon.toml --label laptop", "this is no PKCS#10 request")
+	d.wrong("cert issue taro --request r.pem --label laptop --replace cert_none", "must be one of this user")
 	d.wrong("cert show taro/phone", `no certificate "taro/phone"`)
 	d.wrong("cert show hanako/laptop", `"hanako"`)
 	d.wrong("cert show nothing", `no certificate "nothing"`)
@@ -196,6 +202,7 @@ func TestCommandsLeadFromNothingToARevokedCertificate(t *testing.T) {
 		t.Error(out)
 	}
 	d.must("cert revoke " + id)
+	d.wrong("cert restore "+id, "revoked for good (unspecified)")
 	d.wrong("cert revoke cert_none", "no certificate")
 	d.write(func(tx *store.Tx) error {
 		_, err := tx.Exec("UPDATE ca_certificate SET serial = 'AB' WHERE id = $1", id)
@@ -223,7 +230,12 @@ func TestCommandsOfARollover(t *testing.T) {
 		t.Errorf("%d in the bundle", n)
 	}
 	d.wrong("ca rollover activate "+next, "it is prepared; from there it can only distribute or discard")
-	d.wrong("ca rollover retire", "0 issuers can")
+	d.wrong("ca rollover activate", "no issuer can take this step now")
+	for _, word := range []string{first, "Example\u00a0University", "none"} {
+		if _, err := d.run("ca show " + word); (err == nil) != (word == first) {
+			t.Errorf("%q: %v", word, err)
+		}
+	}
 	d.must("ca rollover distribute")
 	if n := bundle(); n != 4 {
 		t.Errorf("%d in the bundle", n)

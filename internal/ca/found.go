@@ -61,7 +61,7 @@ func (a *Authority) Found(ctx context.Context, plan Plan) (Issuer, error) {
 		return Issuer{}, err
 	}
 	if a.cfg.Base == "" {
-		return Issuer{}, errors.New("ca: the address of lists and answers is not configured: it stands in every certificate")
+		return Issuer{}, errors.New("ca: the address of lists and answers is not configured, and it stands in every certificate: set base in [certificates]")
 	}
 	if err := a.unfounded(ctx); err != nil {
 		return Issuer{}, err

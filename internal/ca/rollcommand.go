@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -53,7 +54,10 @@ func (m Moving) only(tx *store.Tx, a *Authority, step Step) (string, error) {
 			can = append(can, i.ID)
 		}
 	}
-	if len(can) == 1 {
+	switch len(can) {
+	case 0:
+		return "", errors.New("no issuer can take this step now; seimon ca issuers tells where each stands, and seimon ca show ID what is possible")
+	case 1:
 		return can[0], nil
 	}
 	return "", fmt.Errorf("%d issuers can take this step: name one (seimon ca issuers)", len(can))

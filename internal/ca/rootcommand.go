@@ -19,18 +19,13 @@ type RevokeIssuerCommand struct {
 
 // Run revokes the issuer after its name was typed.
 func (c *RevokeIssuerCommand) Run(env Env) error {
-	all, o, err := everyIssuer(env)
+	o, err := everyIssuer(env)
 	if err != nil {
 		return err
 	}
-	var i Issuer
-	for _, one := range all {
-		if one.ID == c.Issuer || one.Name == c.Issuer {
-			i = one
-		}
-	}
-	if i.ID == "" {
-		return fmt.Errorf("there is no issuer %q", c.Issuer)
+	i, err := o.pick(c.Issuer)
+	if err != nil {
+		return err
 	}
 	w := env.Out()
 	if !c.Yes {

@@ -50,6 +50,15 @@ func TestTheRootKeyGoesOfflineAndComesBack(t *testing.T) {
 			t.Errorf("signed with a key that is away: %v", err)
 		}
 	}
+	if out, err := d.run("ca issuers"); err != nil || !strings.Contains(out, "anchor, key offline") {
+		t.Error(out, err)
+	}
+	if out, err := d.run("ca show " + root.ID); err != nil || !strings.Contains(out, "offline: seimon ca root import") || strings.Contains(out, "/ocsp/") {
+		t.Error(out, err)
+	}
+	if out, err := d.run("ca issuers --json"); err != nil || strings.Count(out, `"key_offline": true`) != 1 {
+		t.Error(out, err)
+	}
 	if _, err := d.run("ca rollover prepare"); !errors.As(err, &away) {
 		t.Errorf("an issuer was made: %v", err)
 	}

@@ -125,7 +125,7 @@ func TestRevokingCutsWithinSeconds(t *testing.T) {
 		b.Get(r.service(name).URL).Want("The gate told us that you signed out")
 	}
 	var out, bad bytes.Buffer
-	args := []string{"--config", r.Config, "cert", "show", page[strings.LastIndex(page, "/")+1:]}
+	args := []string{"--config", r.Config, "cert", "show", "--json", page[strings.LastIndex(page, "/")+1:]}
 	if code := app.Run(t.Context(), args, app.Streams{In: strings.NewReader(""), Out: &out, Err: &bad}); code != 0 {
 		t.Fatalf("%d %s", code, &bad)
 	}

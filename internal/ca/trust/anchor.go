@@ -144,7 +144,7 @@ func (r Rules) check() error {
 	case len(r.Map) == 0:
 		return errors.New("trust: an anchor needs a rule that maps certificates to accounts")
 	case r.Status == StatusRequired && len(r.Lists) == 0:
-		return errors.New("trust: name the addresses of the revocation lists, or say that there are none (status none)")
+		return errors.New("trust: name the addresses of the revocation lists (--crl), or say that there are none (--no-crl)")
 	case r.Status == StatusNone && len(r.Lists) > 0:
 		return errors.New("trust: lists are named, so their word must count (status required)")
 	case r.Status != StatusRequired && r.Status != StatusNone:

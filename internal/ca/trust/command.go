@@ -21,6 +21,8 @@ type Office struct {
 	Trust *Trust
 	// User finds the account of a user name.
 	User func(tx *store.Tx, name string) (authn.AccountID, error)
+	// Name gives the user name of an account.
+	Name func(tx *store.Tx, account authn.AccountID) (string, error)
 	// Note writes an audit event.
 	Note func(tx *store.Tx, event string, facts map[string]string) error
 }
@@ -294,11 +296,15 @@ func (c *CheckCommand) Run(env Env) error {
 		}
 	}
 	var r Report
+	var leads []string
 	err = o.DB.Write(env.Context(), func(tx *store.Tx) error {
 		if err := c.find(tx, o.Trust); err != nil {
 			return err
 		}
 		if r, err = o.Trust.Try(tx, c.ID, given); err != nil {
+			return err
+		}
+		if leads, err = o.leads(tx, c.ID, given); err != nil {
 			return err
 		}
 		return o.Note(tx, "trust.checked", map[string]string{"anchor": c.ID, "conflicts": fmt.Sprint(len(r.Conflicts) + r.More)})
@@ -310,7 +316,10 @@ func (c *CheckCommand) Run(env Env) error {
 		return printJSON(env.Out(), r)
 	}
 	w := env.Out()
-	fmt.Fprintf(w, "Tried against %d accounts and %d certificates; %d certificates lead to an account.\n", r.Accounts, r.Certificates, r.Mapped)
+	for _, line := range leads {
+		fmt.Fprintln(w, line)
+	}
+	fmt.Fprintf(w, "Accounts tried: %d. Certificates tried: %d, of which %d lead to an account.\n", r.Accounts, r.Certificates, r.Mapped)
 	for _, k := range r.Conflicts {
 		fmt.Fprintf(w, "conflict: %s %s\n", k.What, k.Detail)
 	}
@@ -321,6 +330,27 @@ func (c *CheckCommand) Run(env Env) error {
 		fmt.Fprintf(w, "No conflicts. Next: seimon ca trust enable %s\n", c.ID)
 	}
 	return nil
+}
+
+// leads says of each given certificate whose it would be.
+func (o Office) leads(tx *store.Tx, anchor string, given []*x509.Certificate) (out []string, err error) {
+	nobody := false
+	for _, c := range given {
+		account, err := o.Trust.Leads(tx, anchor, c)
+		whose := "nobody"
+		if err == nil && account != "" {
+			whose, err = o.Name(tx, account)
+		}
+		if err != nil {
+			return nil, err
+		}
+		nobody = nobody || account == ""
+		out = append(out, fmt.Sprintf("%s %s leads to %s.", read(c).Name, read(c).Tail, whose))
+	}
+	if nobody {
+		out = append(out, "An address in a certificate counts once its person has proved to own it.")
+	}
+	return out, nil
 }
 
 // EnableCommand is "seimon ca trust enable".

@@ -44,6 +44,7 @@ func (c *counter) Trusting() (trust.Office, error) {
 			}
 			return id, err
 		},
+		Name: func(_ *store.Tx, account authn.AccountID) (string, error) { return strings.TrimPrefix(string(account), "acc_"), nil },
 		Note: func(_ *store.Tx, event string, _ map[string]string) error {
 			c.events = append(c.events, event)
 			return nil
@@ -70,7 +71,8 @@ func (c *counter) run(args ...string) (string, error) {
 func TestCommands(t *testing.T) {
 	e := newElsewhere(t)
 	mine := e.person("Card 1")
-	c := &counter{house: open(t), files: map[string][]byte{"nii.pem": inPEM(e.cert), "mine.pem": inPEM(mine), "all.pem": inPEM(mine, e.person("Card 2"))}}
+	c := &counter{house: open(t), files: map[string][]byte{"nii.pem": inPEM(e.cert), "mine.pem": inPEM(mine), "all.pem": inPEM(mine, e.person("Card 2")), "other.pem": inPEM(e.person("Card 3"))}}
+	c.files["ours.pem"] = inPEM(newElsewhere(t).person("Card 1")) // of another house with the same name
 	must := func(want string, args ...string) {
 		t.Helper()
 		if out, err := c.run(args...); err != nil || !strings.Contains(out, want) {
@@ -83,15 +85,20 @@ func TestCommands(t *testing.T) {
 			t.Errorf("%v: %v %s", args, err, out)
 		}
 	}
-	fails("name the addresses", "add", "nii.pem", "--name", "nii", "--rule", "serial")
+	fails("(--no-crl)", "add", "nii.pem", "--name", "nii", "--rule", "serial")
 	fails("needs the domain", "add", "nii.pem", "--name", "nii", "--rule", "mail", "--no-crl")
 	must("switched off", "add", "nii.pem", "--name", "nii", "--rule", "serial", "--no-crl")
 	fails("no check", "enable", "nii")
 	must("leads to taro", "pin", "nii", "mine.pem", "taro")
 	fails("no user", "pin", "nii", "mine.pem", "nobody")
+	fails("not of nii", "pin", "nii", "ours.pem", "taro")
+	fails("no rule of nii looks at what would be pinned (ski): its rules are serial", "pin", "nii", "mine.pem", "taro", "--by", "ski")
 	fails("one certificate", "pin", "nii", "all.pem", "taro")
 	must("conflict", "check", "nii", "--certificates", "nii.pem") // the issuer is nobody's certificate
-	must("1 certificates lead to an account", "check", "nii", "--certificates", "all.pem")
+	must("of which 1 lead to an account", "check", "nii", "--certificates", "all.pem")
+	must("Card 1", "check", "nii", "--certificates", "mine.pem")
+	must("leads to taro.", "check", "nii", "--certificates", "mine.pem")
+	must("leads to nobody.\nAn address in a certificate counts once", "check", "nii", "--certificates", "other.pem")
 	must("switched on", "enable", "nii")
 	if v := c.judge(mine); v.Account != "acc_taro" || v.Fault != nil {
 		t.Errorf("%+v", v)
@@ -107,7 +114,7 @@ func TestCommands(t *testing.T) {
 	must("off", "disable", "nii")
 	must("removed", "remove", "nii")
 	fails("no trusted issuer", "check", "nii")
-	if want := "trust.added trust.pinned trust.checked trust.checked trust.enabled trust.disabled trust.removed"; strings.Join(c.events, " ") != want {
+	if want := "trust.added trust.pinned trust.checked trust.checked trust.checked trust.checked trust.checked trust.enabled trust.disabled trust.removed"; strings.Join(c.events, " ") != want {
 		t.Error(c.events)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -137,13 +138,22 @@ func principal(other cryptobyte.String) (string, bool) {
 // key identifier, which stays when the certificate is renewed with the same key.
 func (t *Trust) Pin(tx *store.Tx, anchor, kind string, c *x509.Certificate, account authn.AccountID) error {
 	value := pinValue(kind, c)
-	if kind != BySerial && kind != ByKeyID || value == "" {
-		return errors.New("trust: a certificate is pinned by its serial or by the key identifier that it names")
-	}
-	if _, err := t.Get(tx, anchor); err != nil {
+	list, err := t.parsed(tx)
+	if err != nil {
 		return err
 	}
-	_, err := tx.Exec(`INSERT INTO trust_pin (anchor, kind, value, account, created_at) VALUES ($1, $2, $3, $4, $5)
+	i := slices.IndexFunc(list, func(p *parsed) bool { return p.ID == anchor })
+	if i < 0 {
+		return ErrNone
+	}
+	if a := list[i]; !a.Rules.has(kind) {
+		return fmt.Errorf("trust: no rule of %s looks at what would be pinned (%s): its rules are %s", a.Name, kind, a.Rules)
+	} else if value == "" {
+		return errors.New("trust: the certificate names no key identifier")
+	} else if err := a.issued(c, nil); err != nil {
+		return fmt.Errorf("trust: the certificate is not of %s: %w", a.Name, err)
+	}
+	_, err = tx.Exec(`INSERT INTO trust_pin (anchor, kind, value, account, created_at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (anchor, kind, value) DO UPDATE SET account = excluded.account, created_at = excluded.created_at`,
 		anchor, kind, value, string(account), store.Millis(tx.Now))
 	return err

@@ -212,8 +212,7 @@ func (t *Trust) tryPins(tx *store.Tx, a *parsed, r *Report) error {
 // trials and sign-ins, and those given, which are kept from now on.
 func (t *Trust) tryKnown(tx *store.Tx, a *parsed, given []*x509.Certificate, r *Report) error {
 	for _, c := range given {
-		o := chain.Options{Now: c.NotAfter, Anchors: []chain.Anchor{a.anchor()}, Between: slices.Concat(a.between, given[:min(len(given), chain.MaxCertificates)])}
-		if _, err := chain.Validate(c, o); err != nil {
+		if err := a.issued(c, given[:min(len(given), chain.MaxCertificates)]); err != nil {
 			r.conflict(read(c).Name+" "+read(c).Tail, "is not of this issuer: %s", chain.ReasonOf(err))
 			continue
 		}
@@ -250,6 +249,32 @@ func (t *Trust) tryKnown(tx *store.Tx, a *parsed, given []*x509.Certificate, r *
 		r.judge(what, account, k.account, err)
 	}
 	return nil
+}
+
+// issued tells whether a certificate is of the anchor; more may stand between them.
+// Its dates do not matter.
+func (p *parsed) issued(c *x509.Certificate, more []*x509.Certificate) error {
+	_, err := chain.Validate(c, chain.Options{Now: c.NotAfter, Anchors: []chain.Anchor{p.anchor()}, Between: slices.Concat(p.between, more)})
+	return err
+}
+
+// Leads tells to which account a certificate of an anchor leads by the anchor's rules;
+// "" for none.
+func (t *Trust) Leads(tx *store.Tx, anchor string, c *x509.Certificate) (authn.AccountID, error) {
+	list, err := t.parsed(tx)
+	if err != nil {
+		return "", err
+	}
+	for _, p := range list {
+		if p.ID == anchor {
+			account, err := t.account(tx, p, c)
+			if errors.Is(err, errConflict) {
+				err = nil
+			}
+			return account, err
+		}
+	}
+	return "", ErrNone
 }
 
 // Seen keeps a certificate of an anchor, with the account it belongs to if that is

@@ -68,7 +68,7 @@ func (s *Stand) Issue(user, name, profile string) (*Held, error) {
 	if h.Certificate, err = x509.ParseCertificate(block.Bytes); err != nil {
 		return nil, err
 	}
-	view, err := s.Seimon(nil, "cert", "show", fmt.Sprintf("%X", h.Certificate.SerialNumber))
+	view, err := s.Seimon(nil, "cert", "show", "--json", fmt.Sprintf("%X", h.Certificate.SerialNumber))
 	if err != nil {
 		return nil, err
 	}
