@@ -17,6 +17,7 @@ import (
 	"seimon/internal/front/saml/xmlsig"
 	"seimon/internal/login"
 	"seimon/internal/rp"
+	"seimon/internal/session"
 	"seimon/internal/store"
 	"seimon/internal/web"
 )
@@ -25,6 +26,7 @@ import (
 // before it begins.
 type farewell struct {
 	ID      string `json:"id"`
+	Browser string `json:"browser"`           // whose session it was; services see the id, but no other browser is led on
 	Asker   string `json:"asker,omitempty"`   // the service that asked; empty for the gate itself
 	Request string `json:"request,omitempty"` // its request
 	Relay   string `json:"relay,omitempty"`
@@ -92,24 +94,44 @@ func loadFarewell(tx *store.Tx, id string) (*farewell, error) {
 	return g, json.Unmarshal([]byte(text), g)
 }
 
-// goOn continues a sign-out that the gate itself began.
-func (f *Front) goOn(w http.ResponseWriter, r *http.Request) error {
-	var g *farewell
-	err := f.DB.Read(r.Context(), func(tx *store.Tx) (err error) {
-		g, err = loadFarewell(tx, r.URL.Query().Get("id"))
-		return err
-	})
-	if errors.Is(err, store.ErrNoRows) {
-		return fault(badLogout, "", "id", "")
+// goOn leads a browser on in its sign-out: gently from a page of ours, at once from a
+// service's answer.
+func (f *Front) goOn(gentle bool) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		var g *farewell
+		err := f.DB.Read(r.Context(), func(tx *store.Tx) (err error) {
+			g, err = f.ownFarewell(tx, r)
+			return err
+		})
+		if errors.Is(err, store.ErrNoRows) {
+			return fault(badLogout, "", "id", "")
+		}
+		if err != nil {
+			return err
+		}
+		if g.Sent != "" { // a reload, or the way back: the service there never answered
+			g.skip(false)
+		}
+		g.gentle = gentle
+		return f.next(w, r, g)
+	}
+}
+
+// ownFarewell reads a sign-out in the browser that it belongs to. A service knows its
+// id: elsewhere it would learn where else the person was signed in, and by which names.
+func (f *Front) ownFarewell(tx *store.Tx, r *http.Request) (*farewell, error) {
+	b, err := f.Sessions.Browser(tx, web.Cookie(r, login.BrowserCookie))
+	if errors.Is(err, session.ErrNone) {
+		return nil, store.ErrNoRows
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if g.Sent != "" { // a reload, or the way back: the service there never answered
-		g.skip(false)
+	g, err := loadFarewell(tx, r.URL.Query().Get("id"))
+	if err == nil && g.Browser != b.ID {
+		err = store.ErrNoRows
 	}
-	g.gentle = true
-	return f.next(w, r, g)
+	return g, err
 }
 
 func (g *farewell) skip(ok bool) {
@@ -197,7 +219,9 @@ func (f *Front) left(w http.ResponseWriter, r *http.Request, m *message) error {
 	if err != nil {
 		return err
 	}
-	return f.next(w, r, g)
+	// By POST no cookie comes along, so only the next step knows the browser.
+	http.Redirect(w, r, pathOn+"?id="+url.QueryEscape(g.ID), http.StatusSeeOther)
+	return nil
 }
 
 // finish ends a sign-out: the service that asked is answered; otherwise the person

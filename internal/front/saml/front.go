@@ -157,6 +157,7 @@ const (
 	pathCalled   = "/saml/slo/soap"
 	pathLeave    = "/saml/slo/go"
 	pathNext     = "/saml/slo/next"
+	pathOn       = "/saml/slo/on"
 )
 
 // former lists paths under which services know a Shibboleth provider that this one
@@ -185,7 +186,8 @@ func (f *Front) Mount(site *web.Site) {
 	site.Door("POST "+pathLogout, f.explained(f.logoutByPost))
 	site.Machine("POST "+pathCalled, f.called)
 	site.Door("GET "+pathLeave, f.explained(f.resumeLogout))
-	site.Door("GET "+pathNext, f.explained(f.goOn))
+	site.Door("GET "+pathNext, f.explained(f.goOn(true)))
+	site.Door("GET "+pathOn, f.explained(f.goOn(false)))
 	for path, what := range former() {
 		switch what {
 		case "GETOUT":

@@ -160,6 +160,7 @@ func (f *Front) leave(w http.ResponseWriter, r *http.Request, q *leaving) error 
 	case err != nil:
 		return err
 	}
+	g.Browser = current.Browser
 	found := false
 	err = f.DB.Write(r.Context(), func(tx *store.Tx) error {
 		found, g.Pending, g.Told, g.Jobs = false, nil, nil, nil
@@ -209,6 +210,10 @@ const whyAsked = "saml:"
 // Farewell implements signout.Farewell: it gives the address of the page that leads the
 // browser to services that can be told there alone; empty when there are none.
 func (f *Front) Farewell(tx *store.Tx, sid, asker, back string) (string, error) {
+	ending, err := f.Sessions.Get(tx, sid)
+	if err != nil {
+		return "", err
+	}
 	visits, err := f.Sessions.Visits(tx, sid)
 	if err != nil {
 		return "", err
@@ -217,7 +222,7 @@ func (f *Front) Farewell(tx *store.Tx, sid, asker, back string) (string, error) 
 	if err != nil || len(who.Browser) == 0 {
 		return "", err
 	}
-	g := &farewell{ID: newID(), Back: back}
+	g := &farewell{ID: newID(), Browser: ending.Browser, Back: back}
 	g.expect(who)
 	return pathNext + "?id=" + g.ID, g.store(tx)
 }

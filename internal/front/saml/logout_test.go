@@ -329,6 +329,50 @@ func TestHostileLogouts(t *testing.T) {
 	}
 }
 
+// TestASignOutStaysInItsBrowser: a service knows the id of a sign-out, which is its
+// RelayState. From anywhere else than the person's browser it learns nothing with it of
+// where else the person was signed in, and by which name.
+func TestASignOutStaysInItsBrowser(t *testing.T) {
+	for _, binding := range []string{metadata.Redirect, metadata.POST} {
+		g := open(t)
+		g.Exit.Lead(g.front)
+		g.Person("jiro")
+		nosy, next := g.leaver("nosy.example.org"), g.leaver("second.example.org", func(r *saml.Registration) { r.Logout[0].Binding = binding })
+		nosy.silent = true
+		b := g.browser()
+		b.Serve(nosy.origin(), nosy)
+		b.Serve(next.origin(), next)
+		next.visit(b, "hanako")
+		g.Clock.Add(time.Second)
+		nosy.visit(b, "hanako")
+		b.Get(origin + "/signout").Submit("Sign out")
+		sent := strings.TrimPrefix(b.Header.Get("Refresh"), "0;url=")
+		if b.Get(sent); len(nosy.heard) != 1 {
+			t.Fatalf("the first was not told: %s", b.Location())
+		}
+		u, err := url.Parse(sent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, signedIn := u.Query().Get("RelayState"), g.browser()
+		signIn(signedIn.Get(origin+g.redirect(&asking{issuer: next.id})), "jiro")
+		for what, thief := range map[string]*webtest.Browser{"a stranger": g.browser(), "another person's browser": signedIn} {
+			for _, address := range []string{slo + "/next?id=" + id, slo + "/on?id=" + id, nosy.answer(nosy.heard[0].Attr("ID"), id), slo + "/on?id=" + id} {
+				if thief.Get(address); thief.Status != http.StatusBadRequest || thief.Left() || strings.Contains(thief.Body, "SAMLRequest") || thief.Header.Get("Refresh") != "" {
+					t.Errorf("%s, %s: %d %s %s", what, address, thief.Status, thief.Location(), thief.Text())
+				}
+			}
+		}
+		b.Get(slo + "/on?id=" + id)
+		if binding == metadata.POST {
+			b.Submit("Go on")
+		}
+		if len(next.heard) != 1 {
+			t.Errorf("%s: the person's own browser is not led on: %s", binding, b.Text())
+		}
+	}
+}
+
 func mustParse(t testing.TB, text []byte) *xmldoc.Node {
 	t.Helper()
 	n, err := xmldoc.Parse(text, xmldoc.Limits{})
