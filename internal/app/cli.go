@@ -53,6 +53,7 @@ type program struct {
 	Cert       ca.CertCommand    `cmd:"" help:"Certificates of people and their devices."`
 	Managed    managedCommand    `cmd:"" name:"managed-computers" help:"Print the policy with which a managed browser shows certificates without asking."`
 	Completion completionCommand `cmd:"" help:"Print completions for a shell."`
+	Man        manCommand        `cmd:"" help:"Print the manual page of the whole program."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
 
@@ -89,7 +90,7 @@ func Run(ctx context.Context, args []string, s Streams, extra ...Extra) int {
 		kong.Bind(d), kong.BindTo(d, (*directory.Env)(nil)), kong.BindTo(d, (*rp.Env)(nil)), kong.BindTo(d, (*ca.Env)(nil)), kong.BindTo(d, (*policy.Env)(nil)), kong.BindTo(d, (*diagnosis.Env)(nil)), kong.BindTo(d, (*trust.Env)(nil)),
 		kong.BindTo(d, (*card.Env)(nil)), kong.BindTo(d, (*saml.Env)(nil)),
 		kong.BindTo(d, (*feed.Env)(nil)), kong.BindTo(d, (*rp.RevealEnv)(nil)),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Help(help),
 	}
 	for _, e := range extra {
 		options = append(options, kong.DynamicCommand(e.Name, e.Help, "", e.Command))
@@ -109,6 +110,12 @@ func Run(ctx context.Context, args []string, s Streams, extra ...Extra) int {
 		return exitUsage
 	}
 	return d.exit(parsed.Run())
+}
+
+// help lists the nouns at first, and the verbs of a noun with that noun.
+func help(o kong.HelpOptions, c *kong.Context) error {
+	o.NoExpandSubcommands = c.Selected() == nil
+	return kong.DefaultHelpPrinter(o, c)
 }
 
 // codeError ends the program with another code than 1.

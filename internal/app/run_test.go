@@ -453,6 +453,11 @@ func TestUsage(t *testing.T) {
 	s := &site{t: t, config: filepath.Join(t.TempDir(), "none.toml")}
 	if code, out, _ := s.run("--help"); code != exitDone || !strings.Contains(out, "doctor") {
 		t.Errorf("--help ended with %d: %s", code, out)
+	} else if strings.Contains(out, "suspend") {
+		t.Errorf("--help lists the verbs of every noun: %s", out)
+	}
+	if code, out, _ := s.run("user", "--help"); code != exitDone || !strings.Contains(out, "user suspend") {
+		t.Errorf("user --help ended with %d: %s", code, out)
 	}
 	if code, _, _ := s.run("fly"); code != exitUsage {
 		t.Errorf("an unknown command ended with %d", code)
