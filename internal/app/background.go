@@ -8,6 +8,7 @@ import (
 	"seimon/internal/ca"
 	"seimon/internal/jobs"
 	"seimon/internal/login"
+	"seimon/internal/rp/owners"
 	"seimon/internal/session"
 	"seimon/internal/store"
 )
@@ -40,6 +41,9 @@ func (h *House) background() {
 		return err
 	})
 	h.publish()
+	h.Jobs.Every("service.owners", time.Minute, owners.New(owners.Config{
+		DB: h.DB, Audit: h.Audit, Parties: h.Parties, Mail: h.Mail, Words: h.Words, Reply: h.Config.Mail.Desk,
+	}).Tell)
 	h.followFeeds()
 	h.sweep("login", h.Hall.Sweep)
 	h.Jobs.Every("sweep.session", time.Minute, h.sweepSessions)

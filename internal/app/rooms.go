@@ -36,6 +36,7 @@ import (
 	"seimon/internal/mail"
 	"seimon/internal/policy"
 	"seimon/internal/rp"
+	"seimon/internal/rp/owners"
 	"seimon/internal/session"
 	"seimon/internal/store"
 	"seimon/internal/throttle"
@@ -164,7 +165,7 @@ func schemas() []store.Schema {
 // words lists the sentences of every room.
 func words() []lang.Source {
 	out := []lang.Source{
-		web.Words(), mail.Words(), session.Words(), rp.Words(), policy.Words(), diagnosis.Words(), login.Words(), signout.Words(),
+		web.Words(), mail.Words(), session.Words(), rp.Words(), owners.Words(), policy.Words(), diagnosis.Words(), login.Words(), signout.Words(),
 	}
 	for _, p := range plugs() {
 		if p.words != nil {

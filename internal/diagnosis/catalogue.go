@@ -92,6 +92,7 @@ func ways() []way {
 		{"locked", "/card/locked"},
 		{"number", "/card/number"},
 		{"mycard", "/portal/cards"},
+		{"services", "/portal"},
 		{"contact", "/help/contact"},
 	}
 }

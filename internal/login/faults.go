@@ -50,30 +50,32 @@ func (h *Hall) trouble(w http.ResponseWriter, r *http.Request, status int, t *tr
 		page.Actions = append(page.Actions, web.Action{Label: x.Label, URL: x.Path})
 	}
 	page.Support = fault.Facts["support"] // of a front that put it on record itself
-	if t != nil {
-		page.Support = t.Support
-		h.wayOn(r, t, &page)
-	}
+	h.wayOn(r, t, fault, &page)
 	return h.Site.Trouble(w, r, page)
 }
 
-// wayOn leads from a sign-in that is over to where the person wanted to go.
-func (h *Hall) wayOn(r *http.Request, t *transaction.Transaction, page *web.Trouble) {
+// wayOn names the service, as it is registered, and leads from a sign-in that is over or
+// never began to where the person wanted to go.
+func (h *Hall) wayOn(r *http.Request, t *transaction.Transaction, fault *authn.Fault, page *web.Trouble) {
+	id := fault.Facts["party"]
+	if t != nil {
+		page.Support, id = t.Support, t.Ask.Party
+	}
 	var party rp.Party
 	err := h.DB.Read(r.Context(), func(tx *store.Tx) (err error) {
-		party, err = h.Parties.Get(tx, t.Ask.Party)
+		party, err = h.Parties.Get(tx, id)
 		return err
 	})
-	if err != nil {
+	if id == "" || err != nil {
 		return
 	}
 	p := printer(r)
 	page.Party = Badge(party, p.Tag())
-	if t.Done.IsZero() {
+	if t != nil && t.Done.IsZero() {
 		page.Actions = append([]web.Action{{Label: p.T("login.again"), URL: h.path(t) + "/again"}}, page.Actions...)
 		return
 	}
-	if party.HomeURL != "" {
+	if party.HomeURL != "" && fault.Code != "R3.logout" { // there the way on is out
 		page.Actions = append([]web.Action{{
 			Label: p.T("login.goto", "service", party.Name(p.Tag())), URL: party.HomeURL,
 		}}, page.Actions...)

@@ -13,6 +13,7 @@ import (
 	"seimon/internal/front/saml/metadata"
 	"seimon/internal/front/saml/xmldoc"
 	"seimon/internal/front/saml/xmlsig"
+	"seimon/internal/rp"
 )
 
 const (
@@ -284,8 +285,9 @@ func TestHostileRedirects(t *testing.T) {
 func TestRefusalsNameTheField(t *testing.T) {
 	g := open(t)
 	key, _ := pairs()
-	g.service(library, func(r *saml.Registration) { r.Signing = []string{key.text()} })
-	g.service("https://old.example.org/sp", func(r *saml.Registration) { r.ValidUntil = g.Clock.Now().Add(time.Hour) })
+	home := func(p *rp.Party) { p.HomeURL = "https://home.example.org/" }
+	g.service(library, func(r *saml.Registration) { r.Signing = []string{key.text()} }, home)
+	g.service("https://old.example.org/sp", func(r *saml.Registration) { r.ValidUntil = g.Clock.Now().Add(time.Hour) }, home)
 	now := g.Clock.Now()
 	for _, c := range []struct {
 		name                 string
@@ -312,6 +314,15 @@ func TestRefusalsNameTheField(t *testing.T) {
 			e := g.events("request.refused")[0]
 			if e.Facts["code"] != c.code || e.Facts["field"] != c.field || c.fact != "" && e.Facts[c.fact] != c.v || e.Support == "" || !strings.Contains(b.Body, e.Support) {
 				t.Errorf("%s: %+v\n%s", name, e, b.Text())
+			}
+			// The service is named as it is registered, with a way there and somebody to ask;
+			// nothing of what was sent is shown.
+			known := c.code != "R3.unknown"
+			if strings.Contains(b.Body, "The "+c.a.issuer) != known || strings.Contains(b.Body, `href="https://home.example.org/"`) != known {
+				t.Errorf("%s: the service is named %v\n%s", name, !known, b.Body)
+			}
+			if !strings.Contains(b.Body, `href="/help/contact"`) || strings.Contains(b.Body, evil) || !known && (strings.Contains(b.Body, "nobody.example.org") || !strings.Contains(b.Body, `href="/portal"`)) {
+				t.Errorf("%s: ways on are missing, or foreign text is shown\n%s", name, b.Body)
 			}
 		}
 	}

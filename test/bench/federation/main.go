@@ -90,6 +90,7 @@ func run(s settings) error {
 		{"renew", "renewal: 100 of the services changed"},
 		{"restart", "opening the database with the feed loaded, and one service"},
 		{"first", "first use of a service, p50 / p99 / slowest of 1,000"},
+		{"search", "first search in names after a start, and the second one"},
 		{"all", "every service used once"},
 	} {
 		if err := s.measure(p.name, p.what); err != nil {
@@ -138,7 +139,7 @@ func (s settings) file(name string) string { return filepath.Join(s.dir, name) }
 func parts() map[string]func(settings) ([]string, error) {
 	return map[string]func(settings) ([]string, error){
 		"write": write, "read": timed(read), "decode": timed(decode), "digest": timed(digest),
-		"import": timed(load), "again": timed(load), "renew": renew, "restart": timed(restart), "first": first, "all": timed(all),
+		"import": timed(load), "again": timed(load), "renew": renew, "restart": timed(restart), "first": first, "search": search, "all": timed(all),
 	}
 }
 
@@ -299,6 +300,28 @@ func first(s settings) ([]string, error) {
 		took, worked = append(took, time.Since(begin)), append(worked, threadTime()-before)
 	}
 	return append(spread(took), append([]string{"processor time"}, spread(worked)...)...), nil
+}
+
+// search looks for names as the portal does.
+func search(s settings) ([]string, error) {
+	db, book, _, err := s.house()
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	if err := get(db, book, 0); err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, text := range []string{fmt.Sprintf("sp%05d.federation", s.count/2), "研究 " + fmt.Sprint(s.count/3)} {
+		begin := time.Now()
+		ids, _, err := book.Search(context.Background(), text, 20)
+		if err != nil || len(ids) == 0 {
+			return nil, fmt.Errorf("%q finds nothing: %w", text, err)
+		}
+		out = append(out, time.Since(begin).Round(100*time.Microsecond).String())
+	}
+	return out, nil
 }
 
 // spread gives p50, p99 and the largest.

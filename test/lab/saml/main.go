@@ -82,6 +82,8 @@ func main() {
 		r.Check("federation: what its category grants leaves, the person is told once", m.signIn)
 		r.Check("federation: a dead feed is a calm page with its cause, a fresh one lets in again", m.expire)
 	}
+	f := &referees{dir: s.Work}
+	r.Check("our metadata while keys roll over: two keys, schema, and signature by xmlsec1", func() error { return f.rollover(s) })
 	c.close()
 	a.stop()
 	r.Exit()

@@ -248,6 +248,47 @@ func (f *referees) metadata(idp []byte) error {
 	return err
 }
 
+// rollover: our metadata stays valid through every step of a change of keys, and says
+// each time which keys may sign.
+func (f *referees) rollover(s *stand.Stand) error {
+	for _, stage := range []struct {
+		steps []string
+		keys  int
+	}{{[]string{"add"}, 2}, {[]string{"activate --anyway", "retire", "add", "add --kind ec"}, 3}} {
+		for _, step := range stage.steps {
+			if out, err := command(s, nil, append([]string{"saml", "keys"}, strings.Fields(step)...)...); err != nil {
+				return fmt.Errorf("%v: %w: %s", step, err, out)
+			}
+		}
+		if n, err := f.described(s, stage.keys); err != nil {
+			return fmt.Errorf("after %v: %w: %s", stage.steps, err, n)
+		}
+	}
+	return nil
+}
+
+// described waits until our metadata has so many signing keys, as nodes look for
+// changes once a minute, and holds it against the schema.
+func (f *referees) described(s *stand.Stand, keys int) (string, error) {
+	end := time.After(75 * time.Second)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		text, err := get(s.Client(), s.SSO+"/saml/metadata")
+		if err != nil {
+			return "", err
+		}
+		if strings.Count(string(text), `<md:KeyDescriptor use="signing">`) == keys {
+			return string(text), f.metadata(text)
+		}
+		select {
+		case <-tick.C:
+		case <-end:
+			return string(text), fmt.Errorf("there are never %d signing keys", keys)
+		}
+	}
+}
+
 // judge lets the referees speak.
 func judge(s *stand.Stand, r *stand.Report, idp []byte) {
 	f := &referees{dir: filepath.Join(s.Work, "referees")}

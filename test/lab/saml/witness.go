@@ -45,6 +45,7 @@ type witnesses struct {
 	name     *xmldoc.Node // of the last response
 	index    string
 	messages int
+	refuse   bool // to end their sessions
 }
 
 const (
@@ -144,7 +145,14 @@ func (w *witness) start(out http.ResponseWriter, r *http.Request) {
 	d := xmldoc.NewWriter(xmldoc.Spaces{"samlp": metadata.SAMLP, "saml": metadata.SAML})
 	what := r.URL.Query().Get("what")
 	passive := map[bool]string{true: "true"}[what == "passive"]
-	d.Start("samlp:AuthnRequest", "ID", messageID(), "Version", "2.0", "IssueInstant", time.Now().UTC().Format(time.RFC3339),
+	version, back := "2.0", ""
+	switch what {
+	case "version":
+		version = "2.1"
+	case "binding":
+		back = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact"
+	}
+	d.Start("samlp:AuthnRequest", "ID", messageID(), "Version", version, "ProtocolBinding", back, "IssueInstant", time.Now().UTC().Format(time.RFC3339),
 		"Destination", w.stand.SSO+"/saml/sso", "IsPassive", passive)
 	d.Leaf("saml:Issuer", w.id())
 	switch what {
@@ -283,7 +291,10 @@ func (w *witness) confirm(n *xmldoc.Node, to string) (text []byte, id string, at
 	d.Start("samlp:LogoutResponse", "ID", id, "Version", "2.0", "IssueInstant", time.Now().UTC().Format(time.RFC3339), "Destination", to, "InResponseTo", n.Attr("ID"))
 	d.Leaf("saml:Issuer", w.id())
 	at = d.Len()
-	return d.Start("samlp:Status").Leaf("samlp:StatusCode", "", "Value", statusSpace+"Success").End().End().Bytes(), id, at
+	w.mu.Lock()
+	status := map[bool]string{true: "Responder", false: "Success"}[w.refuse]
+	w.mu.Unlock()
+	return d.Start("samlp:Status").Leaf("samlp:StatusCode", "", "Value", statusSpace+status).End().End().Bytes(), id, at
 }
 
 // envelope judges a SOAP message and what is in it.
@@ -343,7 +354,7 @@ func (all *witnesses) walk(c *chromium) error {
 		return nil
 	}
 	in := "/start"
-	for _, what := range []string{"passive", "format", "context", "scoping", "subject"} {
+	for _, what := range []string{"passive", "format", "context", "scoping", "subject", "version", "binding"} {
 		if err := visit(redirect.origin + in + "?what=" + what); err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
@@ -352,6 +363,18 @@ func (all *witnesses) walk(c *chromium) error {
 	err := visit(soap.origin+in, post.origin+in, redirect.origin+in, redirect.origin+"/logout", soap.origin+in, redirect.origin+in, post.origin+in, post.origin+"/logout")
 	if err != nil {
 		return err
+	}
+	// Each asks while another one refuses to end its session.
+	for _, asker := range []*witness{redirect, post} {
+		if err := visit(soap.origin+in, asker.origin+in); err != nil {
+			return err
+		}
+		all.setRefusal(true)
+		err := visit(asker.origin + "/logout")
+		all.setRefusal(false)
+		if err != nil {
+			return err
+		}
 	}
 	// About somebody else; then by SOAP, first with services left that only a browser could tell.
 	if err := visit(redirect.origin+in, post.origin+in, redirect.origin+"/logout", soap.origin+in); err != nil {
@@ -378,13 +401,20 @@ func (all *witnesses) walk(c *chromium) error {
 	return all.verdict()
 }
 
+func (all *witnesses) setRefusal(on bool) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.refuse = on
+}
+
 // kinds lists what must have been sent.
 func kinds() []string {
 	return []string{
 		"Response Success", "Response Success encrypted", "Assertion that was encrypted", "NameID that was encrypted", "Response Responder NoPassive",
 		"Response Requester InvalidNameIDPolicy", "Response Responder NoAuthnContext", "Response Responder NoSupportedIDP", "Response Requester RequestUnsupported",
+		"Response VersionMismatch RequestVersionTooHigh", "Response Requester UnsupportedBinding", "LogoutResponse HTTP-Redirect Success PartialLogout", "LogoutResponse HTTP-POST Success PartialLogout",
 		"LogoutRequest HTTP-Redirect", "LogoutRequest HTTP-POST", "LogoutRequest SOAP", "LogoutResponse HTTP-Redirect Success", "LogoutResponse HTTP-POST Success",
-		"LogoutResponse HTTP-Redirect Requester UnknownPrincipal", "LogoutResponse SOAP Success", "LogoutResponse SOAP Responder PartialLogout", "LogoutResponse SOAP Requester UnknownPrincipal", "Fault SOAP",
+		"LogoutResponse HTTP-Redirect Requester UnknownPrincipal", "LogoutResponse SOAP Success", "LogoutResponse SOAP Success PartialLogout", "LogoutResponse SOAP Requester UnknownPrincipal", "Fault SOAP",
 	}
 }
 
