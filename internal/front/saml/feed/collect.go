@@ -59,8 +59,9 @@ type collector struct {
 
 // document is an entity to be stored.
 type document struct {
-	hash hash
-	body []byte // compressed
+	hash  hash
+	body  []byte // compressed
+	names string // for searching
 }
 
 // Start is xmlstream.Handler.
@@ -186,7 +187,7 @@ func (c *collector) End(_, _ string, depth int) error {
 	if err != nil {
 		return err
 	}
-	c.changed = append(c.changed, document{h, body})
+	c.changed = append(c.changed, document{h, body, searchable(c.id, c.part.Bytes())})
 	if c.pending += len(body); len(c.changed) >= batchRows || c.pending >= batchBytes {
 		return c.flush()
 	}
@@ -232,8 +233,8 @@ func unsqueeze(body []byte) ([]byte, error) {
 func keepDocuments(ctx context.Context, db *store.DB, list []document) error {
 	return db.Background(ctx, func(tx *store.Tx) error {
 		seen := map[hash]bool{}
-		var rows []string
-		var args []any
+		var rows, named []string
+		var args, names []any
 		for _, d := range list {
 			if seen[d.hash] {
 				continue
@@ -242,6 +243,11 @@ func keepDocuments(ctx context.Context, db *store.DB, list []document) error {
 			n := len(args)
 			rows = append(rows, fmt.Sprintf("($%d, $%d, $%d)", n+1, n+2, n+3))
 			args = append(args, d.hash[:], d.body, store.Millis(tx.Now))
+			named = append(named, fmt.Sprintf("($%d, $%d)", len(names)+1, len(names)+2))
+			names = append(names, d.hash[:], d.names)
+		}
+		if _, err := tx.Exec("INSERT INTO feed_name (hash, names) VALUES "+strings.Join(named, ", ")+" ON CONFLICT (hash) DO NOTHING", names...); err != nil {
+			return err
 		}
 		_, err := tx.Exec("INSERT INTO feed_document (hash, body, stored_at) VALUES "+strings.Join(rows, ", ")+
 			" ON CONFLICT (hash) DO UPDATE SET stored_at = excluded.stored_at", args...)

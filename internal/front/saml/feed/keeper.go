@@ -171,6 +171,10 @@ func (k *Keeper) Sweep(ctx context.Context) error {
 		}
 		_, err := tx.Exec(`DELETE FROM feed_document WHERE hash IN (SELECT hash FROM feed_document WHERE stored_at < $1
 			AND NOT EXISTS (SELECT 1 FROM feed_entity e WHERE e.hash = feed_document.hash) LIMIT 500)`, store.Millis(tx.Now.Add(-keepOrphans)))
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec("DELETE FROM feed_name WHERE hash IN (SELECT hash FROM feed_name WHERE NOT EXISTS (SELECT 1 FROM feed_document d WHERE d.hash = feed_name.hash) LIMIT 500)")
 		return err
 	})
 }

@@ -1,11 +1,11 @@
 package feed
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"fmt"
 	"html"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -15,8 +15,8 @@ import (
 	"seimon/internal/store"
 )
 
-// catalogue is the names of all services of the feeds, folded for searching. It is made
-// at the first search and again for what has changed.
+// catalogue is the names of all services of the feeds, folded for searching. It is read
+// at the first search and again when something has changed.
 type catalogue struct {
 	mu      sync.Mutex
 	version string
@@ -33,8 +33,45 @@ type line struct {
 // fold makes spellings equal: width, case, and the rest of NFKC.
 func fold(text string) string { return strings.ToLower(norm.NFKC.String(text)) }
 
-// shownNames finds the names of a provider in canonical metadata, without reading the rest.
-var shownNames = regexp.MustCompile(`<(?:[A-Za-z0-9_.-]+:)?(?:DisplayName|OrganizationDisplayName|ServiceName)(?:\s[^>]*)?>([^<]{1,1000})<`)
+// shown ends the local names of elements that hold names of a provider.
+func shown() [][]byte { return [][]byte{[]byte("DisplayName"), []byte("ServiceName")} }
+
+// searchable is the entityID and the names of a provider in canonical metadata, folded.
+// The rest of the metadata is not looked at.
+func searchable(id string, text []byte) string {
+	names := []string{id}
+	for _, local := range shown() {
+		for at := 0; len(names) < 20; {
+			i := bytes.Index(text[at:], local)
+			if i < 0 {
+				break
+			}
+			begin, end := at+i, at+i+len(local)
+			at = end
+			open := bytes.LastIndexByte(text[:begin], '<')
+			if open < 0 || !tagName(text[open+1:begin]) || end == len(text) || text[end] != '>' && text[end] != ' ' {
+				continue
+			}
+			// An attribute may hold this character as it is; then some of that is found, too.
+			from := bytes.IndexByte(text[end:], '>')
+			to := bytes.IndexByte(text[end:], '<')
+			if from >= 0 && to > from+1 && to-from <= 1000 {
+				names = append(names, html.UnescapeString(string(text[end+from+1:end+to])))
+			}
+		}
+	}
+	return fold(strings.Join(names, "\n"))
+}
+
+// tagName tells whether a text can stand between the beginning of a tag and the end of its
+// local name: a prefix, and what OrganizationDisplayName has more.
+func tagName(text []byte) bool {
+	_, local, prefixed := bytes.Cut(text, []byte(":"))
+	if !prefixed {
+		local = text
+	}
+	return (len(local) == 0 || string(local) == "Organization") && !bytes.ContainsAny(text, " />\"=")
+}
 
 // Search implements rp.Searcher: services whose entityID or names contain every word of
 // the text, in the order of their ids.
@@ -85,11 +122,12 @@ func (k *Keeper) catalogue(ctx context.Context) ([]line, error) {
 		if version = fmt.Sprint(rows, last, loads); version == k.names.version {
 			return nil
 		}
-		r, err := tx.Query("SELECT entity, hash FROM feed_entity WHERE gone = 0 ORDER BY entity, feed")
+		r, err := tx.Query(`SELECT e.entity, e.hash, coalesce(n.names, '') FROM feed_entity e
+			LEFT JOIN feed_name n ON n.hash = e.hash WHERE e.gone = 0 ORDER BY e.entity, e.feed`)
 		return store.Each(r, err, func(r *sql.Rows) error {
 			var l line
 			var sum []byte
-			if err := r.Scan(&l.id, &sum); err != nil {
+			if err := r.Scan(&l.id, &sum, &l.text); err != nil {
 				return err
 			}
 			copy(l.hash[:], sum)
@@ -102,26 +140,25 @@ func (k *Keeper) catalogue(ctx context.Context) ([]line, error) {
 	if err != nil || version == k.names.version {
 		return k.names.lines, err
 	}
-	known := map[hash]string{}
-	for _, l := range k.names.lines {
-		known[l.hash] = l.text
-	}
-	if err := k.name(ctx, now, known); err != nil {
+	if err := k.name(ctx, now); err != nil {
 		return nil, err
 	}
 	k.names.version, k.names.lines = version, now
 	return now, nil
 }
 
-// name fills in the names of lines, reading only documents that are not known.
-func (k *Keeper) name(ctx context.Context, lines []line, known map[hash]string) error {
-	for part := range slices.Chunk(lines, rowsAtOnce) {
+// name reads the names of services that were loaded by a version of the program that did
+// not keep them, and keeps them.
+func (k *Keeper) name(ctx context.Context, lines []line) error {
+	var bare []*line
+	for i := range lines {
+		if lines[i].text == "" {
+			bare = append(bare, &lines[i])
+		}
+	}
+	for part := range slices.Chunk(bare, rowsAtOnce) {
 		err := k.DB.Read(ctx, func(tx *store.Tx) error {
-			for i := range part {
-				l := &part[i]
-				if l.text = known[l.hash]; l.text != "" {
-					continue
-				}
+			for _, l := range part {
 				var body []byte
 				if err := tx.QueryRow("SELECT body FROM feed_document WHERE hash = $1", l.hash[:]).Scan(&body); err != nil {
 					return fmt.Errorf("feed: the metadata of %s is missing: %w", l.id, err)
@@ -130,11 +167,18 @@ func (k *Keeper) name(ctx context.Context, lines []line, known map[hash]string) 
 				if err != nil {
 					return err
 				}
-				names := []string{l.id}
-				for _, m := range shownNames.FindAllSubmatch(text, 20) {
-					names = append(names, html.UnescapeString(string(m[1])))
+				l.text = searchable(l.id, text)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		err = k.DB.Background(ctx, func(tx *store.Tx) error {
+			for _, l := range part {
+				if _, err := tx.Exec("INSERT INTO feed_name (hash, names) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING", l.hash[:], l.text); err != nil {
+					return err
 				}
-				l.text = fold(strings.Join(names, "\n"))
 			}
 			return nil
 		})

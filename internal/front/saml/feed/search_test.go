@@ -51,6 +51,15 @@ func TestServicesAreFoundByName(t *testing.T) {
 	if ids, more := find("研究", 59); len(ids) != 59 || more {
 		t.Errorf("%d found, more: %v", len(ids), more)
 	}
+	// Another process reads names alone: the documents may be anywhere.
+	h.restart()
+	h.write(func(tx *store.Tx) error {
+		_, err := tx.Exec("UPDATE feed_document SET body = $1", []byte("none"))
+		return err
+	})
+	if ids, _ := find("ジャーナル 図書", 3); !slices.Equal(ids, []string{entity(3)}) {
+		t.Errorf("after a restart: %v", ids)
+	}
 	h.clock.Add(time.Hour)
 	f.change = func(i int, p *aggregate.Provider) {
 		if i == 3 {
@@ -72,5 +81,27 @@ func TestServicesAreFoundByName(t *testing.T) {
 		return err
 	}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What an earlier version of the program loaded has no names yet. They are read once.
+func TestNamesThatWereNotKeptAreReadOnce(t *testing.T) {
+	h := open(t)
+	f, by := newFederation(h), newSigner(t)
+	h.put(gakunin(h.world.publish("/all.xml", f.write(by, upTo(300)...)), by))
+	h.must("gakunin")
+	h.write(func(tx *store.Tx) error {
+		_, err := tx.Exec("DELETE FROM feed_name")
+		return err
+	})
+	for range 2 {
+		h.restart()
+		if ids, _, err := h.feeds.Search(t.Context(), "研究サービス 259", 3); err != nil || !slices.Equal(ids, []string{entity(259)}) {
+			t.Errorf("%v %v", ids, err)
+		}
+		h.write(func(tx *store.Tx) error {
+			_, err := tx.Exec("UPDATE feed_document SET body = $1", []byte("none"))
+			return err
+		})
 	}
 }

@@ -1,0 +1,4 @@
+CREATE TABLE feed_name (
+	hash BYTEA PRIMARY KEY,
+	names TEXT NOT NULL
+);
