@@ -45,8 +45,8 @@ const way = "clientcert"
 
 // Attempts keeps the tries to show a certificate.
 type Attempts interface {
-	// Open begins a try for a sign-in and returns its label.
-	Open(ctx context.Context, transaction string) (label string, err error)
+	// Open begins a try for a sign-in, known by a label. Earlier ones of it end.
+	Open(ctx context.Context, transaction, label string) error
 	// Live tells whether a try may still be answered.
 	Live(ctx context.Context, label string) bool
 	// Record keeps the chain (DER, leaf first; none when no certificate was chosen)
@@ -94,11 +94,13 @@ type Door struct {
 	Rooms
 	shelf *transaction.Shelf
 	gone  *template.Template
+	hello time.Duration // for naming a try; helloTime
+	most  int           // connections of one source; mostOfOne
 }
 
 // New builds the door and mounts its pages at the gate.
 func New(r Rooms) (*Door, error) {
-	d := &Door{Rooms: r, shelf: transaction.New(r.Ring)}
+	d := &Door{Rooms: r, shelf: transaction.New(r.Ring), hello: helloTime, most: mostOfOne}
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
@@ -145,8 +147,8 @@ func (d *Door) start(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, back+"?way="+way, http.StatusSeeOther)
 		return nil
 	}
-	label, err := d.Attempts.Open(r.Context(), id)
-	if err != nil {
+	try := newTry()
+	if err := d.Attempts.Open(r.Context(), id, labelOf(try)); err != nil {
 		return err
 	}
 	turn := 0
@@ -156,7 +158,7 @@ func (d *Door) start(w http.ResponseWriter, r *http.Request) error {
 		}
 		web.SetCookie(w, turnCookie, strconv.Itoa((turn+1)%n), 0)
 	}
-	http.Redirect(w, r, d.Names.address(label, turn), http.StatusSeeOther)
+	http.Redirect(w, r, d.Names.address(try, turn), http.StatusSeeOther)
 	return nil
 }
 
@@ -206,6 +208,7 @@ func (d *Door) Server() *http.Server {
 				x.mu.Lock()
 				x.shown = true
 				x.mu.Unlock()
+				x.within(answerTime)
 			}
 		},
 	}

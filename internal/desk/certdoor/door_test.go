@@ -285,6 +285,19 @@ func TestGuessedAndForeignNames(t *testing.T) {
 	if status != http.StatusNotFound || c.asked != 0 {
 		t.Errorf("a guessed name: %d, asked %d times", status, c.asked)
 	}
+	// DNS and TLS tell everybody on the way the host of a try; that answers nothing.
+	b := h.atSecondStep()
+	address := begin(b)
+	u, err := url.Parse(address)
+	h.must(err)
+	for _, path := range []string{"/", "/" + strings.Split(u.Host, ".")[0], "/" + strings.Repeat("a", 26), u.Path + "/", u.Path + "a"} {
+		if status, to := c.open(t, "https://"+u.Host+path); status != http.StatusNotFound || to != "" {
+			t.Errorf("who saw the host alone gets %d %s at %s", status, to, path)
+		}
+	}
+	if status, to := h.client(h.holder(h.account), nil).open(t, address); status != http.StatusSeeOther || !strings.Contains(to, "back=") {
+		t.Errorf("the try was used up: %d %s", status, to)
+	}
 	for _, host := range []string{"short." + logintest.CertHost, "a.b." + logintest.CertHost, logintest.CertHost, "sso.example.ac.jp"} {
 		if r, err := c.http.Get("https://" + host + "/"); err == nil {
 			r.Body.Close()
@@ -318,14 +331,17 @@ func TestHostAndNameOfTheConnectionAgree(t *testing.T) {
 	two, err := url.Parse(begin(h.atSecondStep()))
 	h.must(err)
 	for what, c := range map[string]struct{ request, want string }{
-		"another try's host":     {"GET / HTTP/1.1\r\nHost: " + two.Host + "\r\n\r\n", "421"},
+		"another try's host":     {"GET " + two.Path + " HTTP/1.1\r\nHost: " + two.Host + "\r\n\r\n", "421"},
+		"another try's secret":   {"GET " + two.Path + " HTTP/1.1\r\nHost: " + one.Host + "\r\n\r\n", "404"},
+		"the host alone":         {"GET / HTTP/1.1\r\nHost: " + one.Host + "\r\n\r\n", "404"},
+		"the host's own label":   {"GET /" + strings.Split(one.Host, ".")[0] + " HTTP/1.1\r\nHost: " + one.Host + "\r\n\r\n", "404"},
 		"the gate's host":        {"GET / HTTP/1.1\r\nHost: sso.example.ac.jp\r\n\r\n", "421"},
 		"another path":           {"GET /login HTTP/1.1\r\nHost: " + one.Host + "\r\n\r\n", "404"},
 		"the icon":               {"GET /favicon.ico HTTP/1.1\r\nHost: " + one.Host + "\r\n\r\n", "404"},
-		"a form":                 {"POST / HTTP/1.1\r\nHost: " + one.Host + "\r\nContent-Length: 0\r\n\r\n", "405"},
-		"a picture of a page":    {"GET / HTTP/1.1\r\nHost: " + one.Host + "\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: image\r\n\r\n", "403"},
-		"a frame":                {"GET / HTTP/1.1\r\nHost: " + one.Host + "\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe\r\n\r\n", "403"},
-		"a prefetch":             {"GET / HTTP/1.1\r\nHost: " + one.Host + "\r\nSec-Purpose: prefetch\r\n\r\n", "403"},
+		"a form":                 {"POST " + one.Path + " HTTP/1.1\r\nHost: " + one.Host + "\r\nContent-Length: 0\r\n\r\n", "405"},
+		"a picture of a page":    {"GET " + one.Path + " HTTP/1.1\r\nHost: " + one.Host + "\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: image\r\n\r\n", "403"},
+		"a frame":                {"GET " + one.Path + " HTTP/1.1\r\nHost: " + one.Host + "\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe\r\n\r\n", "403"},
+		"a prefetch":             {"GET " + one.Path + " HTTP/1.1\r\nHost: " + one.Host + "\r\nSec-Purpose: prefetch\r\n\r\n", "403"},
 		"no host":                {"GET / HTTP/1.1\r\n\r\n", "400"},
 		"a certificate field":    {"GET /x HTTP/1.1\r\nHost: " + one.Host + "\r\nClient-Cert: :AAAA:\r\n\r\n", "404"},
 		"headers without end":    {"GET / HTTP/1.1\r\nHost: " + one.Host + "\r\nX: " + strings.Repeat("x", 40<<10) + "\r\n\r\n", "431"},
@@ -488,7 +504,7 @@ func TestFieldsFromAnUndeclaredPeer(t *testing.T) {
 	address := begin(h.atSecondStep())
 	u, err := url.Parse(address)
 	h.must(err)
-	r, err := http.NewRequest(http.MethodGet, "http://"+h.address+"/", nil)
+	r, err := http.NewRequest(http.MethodGet, "http://"+h.address+u.Path, nil)
 	h.must(err)
 	r.Host = u.Host
 	r.Header.Set("Client-Cert", field(mine.Certificate[0]))

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // ReadProxy reads a header from the front of a text and gives what comes after it.
@@ -20,3 +21,7 @@ func ReadProxy(in string) (client, rest string, err error) {
 
 // FromFields reads the fields of RFC 9440.
 func FromFields(h http.Header) ([][]byte, error) { return fromFields(h) }
+
+// Bound changes how long a connection may take to name a try, and how many one source
+// may have.
+func (d *Door) Bound(hello time.Duration, most int) { d.hello, d.most = hello, most }

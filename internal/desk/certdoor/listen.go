@@ -17,9 +17,18 @@ import (
 // headerTime is how long a declared proxy may take for its header.
 const headerTime = 5 * time.Second
 
-// mostConnections bounds the connections of the listener: a person who looks for a
-// card keeps one open for a minute or two.
-const mostConnections = 4096
+const (
+	// mostConnections bounds the connections of the listener: a person who looks for a
+	// card keeps one open for a minute or two.
+	mostConnections = 4096
+	// mostOfOne bounds those of one source, which may be a whole building.
+	mostOfOne = 512
+	// helloTime is how long a connection may take to name a try that is under way. Only
+	// then it has time for a person.
+	helloTime = 10 * time.Second
+	// answerTime is how long a request may take once it was read.
+	answerTime = 30 * time.Second
+)
 
 // Listener is the listener of the certificate hosts. It reads the header of the
 // PROXY protocol from declared proxies, knows which try each connection is for,
@@ -32,14 +41,15 @@ type Listener struct {
 	// closing: connections that end now are ended by us.
 	closing atomic.Bool
 
-	mu    sync.Mutex
-	conns map[string]map[*conn]bool // by label
+	mu      sync.Mutex
+	conns   map[string]map[*conn]bool // by label
+	sources map[netip.Prefix]int      // connections of each
 }
 
 // Listen puts the door's listener around one that accepts TCP.
 func (d *Door) Listen(l net.Listener) *Listener {
 	return &Listener{
-		Listener: l, door: d, proxy: d.PROXY, room: make(chan struct{}, mostConnections), conns: map[string]map[*conn]bool{},
+		Listener: l, door: d, proxy: d.PROXY, room: make(chan struct{}, mostConnections), conns: map[string]map[*conn]bool{}, sources: map[netip.Prefix]int{},
 	}
 }
 
@@ -51,17 +61,59 @@ func (l *Listener) Close() error {
 
 // Accept waits for the next connection. It reads nothing from it.
 func (l *Listener) Accept() (net.Conn, error) {
-	l.room <- struct{}{}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.room
-		return nil, err
+	for {
+		l.room <- struct{}{}
+		c, err := l.Listener.Accept()
+		if err != nil {
+			<-l.room
+			return nil, err
+		}
+		x := &conn{Conn: c, from: l}
+		peer := addrOf(c.RemoteAddr())
+		switch declared := l.door.declared(peer); {
+		case declared && l.proxy:
+			x.front = bufio.NewReaderSize(c, 1024)
+		case declared && l.door.Fields: // everybody comes through it
+		case !x.enter(peer):
+			x.Close() //nolint:errcheck // it ends either way
+			continue
+		}
+		x.within(l.door.hello)
+		return x, nil
 	}
-	x := &conn{Conn: c, from: l}
-	if l.proxy && l.door.declared(addrOf(c.RemoteAddr())) {
-		x.front = bufio.NewReaderSize(c, 1024)
+}
+
+// enter counts a connection of a source; false when it has enough. Whoever has one
+// address of an IPv6 /64 has them all.
+func (c *conn) enter(a netip.Addr) bool {
+	bits := 32
+	if a.Is6() {
+		bits = 64
 	}
-	return x, nil
+	source, err := a.Prefix(bits)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.from.mu.Lock()
+	defer c.from.mu.Unlock()
+	if err != nil || c.gone || c.from.sources[source] >= c.from.door.most {
+		return false
+	}
+	c.from.sources[source]++
+	c.source = source
+	return true
+}
+
+// within gives a connection so much time for what it has to do next.
+func (c *conn) within(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.gone:
+	case c.patience == nil:
+		c.patience = time.AfterFunc(d, func() { c.Close() }) //nolint:errcheck // it ends either way
+	default:
+		c.patience.Reset(d)
+	}
 }
 
 // closeAll ends every connection that was made for a try, but for the one that
@@ -89,10 +141,13 @@ type conn struct {
 	broken error
 	shut   sync.Once
 
-	mu    sync.Mutex
-	label string
-	asked time.Time // when it was asked for a certificate
-	shown bool      // the handshake came to its end
+	mu       sync.Mutex
+	label    string
+	asked    time.Time // when it was asked for a certificate
+	shown    bool      // the handshake came to its end
+	gone     bool
+	source   netip.Prefix // that it is counted under
+	patience *time.Timer
 }
 
 func (c *conn) begin() {
@@ -103,6 +158,9 @@ func (c *conn) begin() {
 		c.broken = c.Conn.SetReadDeadline(time.Now().Add(headerTime))
 		if c.broken == nil {
 			c.client, c.broken = readProxy(c.front)
+		}
+		if c.client.IsValid() && !c.enter(c.client.Addr().Unmap().WithZone("")) {
+			c.broken = errCrowd
 		}
 		c.broken = errors.Join(c.broken, c.Conn.SetReadDeadline(time.Time{}))
 	})
@@ -135,8 +193,13 @@ func (c *conn) Close() error {
 	c.shut.Do(func() {
 		<-c.from.room
 		c.mu.Lock()
-		label, asked, shown := c.label, c.asked, c.shown
+		label, asked, shown, source := c.label, c.asked, c.shown, c.source
+		c.gone = true
+		if c.patience != nil {
+			c.patience.Stop()
+		}
 		c.mu.Unlock()
+		c.from.leave(source)
 		if label == "" {
 			return
 		}
@@ -151,6 +214,18 @@ func (c *conn) Close() error {
 		}
 	})
 	return err
+}
+
+// errCrowd says that a source has as many connections as it may have.
+var errCrowd = errors.New("certdoor: too many connections of one source")
+
+// leave counts a connection off its source.
+func (l *Listener) leave(source netip.Prefix) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.sources[source]--; l.sources[source] <= 0 {
+		delete(l.sources, source)
+	}
 }
 
 // belongs notes which try a connection is for.
@@ -196,13 +271,16 @@ func (d *Door) TLS(server func(*tls.ClientHelloInfo) (*tls.Certificate, error)) 
 		if !d.Names.ours(host) { // RFC 6066 3
 			return nil, errors.New("certdoor: not a name of ours")
 		}
-		label, _ := d.Names.label(host, "/")
+		label := d.Names.first(host)
 		if d.Names.Suffix != "" && !d.Attempts.Live(hello.Context(), label) {
 			return base, nil // nothing is asked for a try that is over or was never made
 		}
-		// A name of a pool serves many people at once: its connections belong to no try yet.
-		if x := own(hello.Conn); x != nil && d.Names.Suffix != "" {
-			x.from.belongs(x, label)
+		if x := own(hello.Conn); x != nil {
+			x.within(handshakeTime)
+			// A name of a pool serves many people at once: its connections belong to no try yet.
+			if d.Names.Suffix != "" {
+				x.from.belongs(x, label)
+			}
 		}
 		hints, err := d.pool(hello.Context())
 		if err != nil {

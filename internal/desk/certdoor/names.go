@@ -1,6 +1,9 @@
 package certdoor
 
 import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
 	"errors"
 	"fmt"
 	"net"
@@ -8,8 +11,20 @@ import (
 	"strings"
 )
 
-// labelLength is the length of a try's label: 128 bits in lower-case base32.
+// labelLength is the length of a try's secret and of its label, each 128 bits in
+// lower-case base32.
 const labelLength = 26
+
+// newTry makes the secret of a try. It stands in the path of the address and is seen by
+// nobody but the browser.
+func newTry() string { return strings.ToLower(rand.Text())[:labelLength] }
+
+// labelOf is the label under which a try is known: the first part of its host name,
+// which DNS and TLS tell everybody on the way. It does not lead back to the secret.
+func labelOf(try string) string {
+	sum := sha256.Sum256([]byte("certdoor try " + try))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:labelLength]
+}
 
 // Names are the hosts at which certificates are asked for. Browsers remember a
 // choice, also that of no certificate, for as long as they run and by host name; a
@@ -96,11 +111,12 @@ func (n Names) port() string {
 
 // address is where the browser shows its certificate for a try. turn picks the name
 // from a pool.
-func (n Names) address(label string, turn int) string {
-	if n.Suffix != "" {
-		return "https://" + label + "." + n.Suffix + n.port() + "/"
+func (n Names) address(try string, turn int) string {
+	host := labelOf(try) + "." + n.Suffix
+	if n.Suffix == "" {
+		host = n.Pool[turn%len(n.Pool)]
 	}
-	return "https://" + n.Pool[turn%len(n.Pool)] + n.port() + "/" + label
+	return "https://" + host + n.port() + "/" + try
 }
 
 // ours tells whether a host is one of these names, whatever its label.
@@ -117,16 +133,23 @@ func (n Names) ours(host string) bool {
 	return false
 }
 
-// label finds the try that a host and a path belong to.
+// first is the label in the name of a host that is ours; empty with a pool.
+func (n Names) first(host string) string {
+	if n.Suffix == "" {
+		return ""
+	}
+	return strings.TrimSuffix(host, "."+n.Suffix)
+}
+
+// label finds the try that a host and a path belong to. Who knows a host alone, from
+// DNS or from the beginning of a connection, can answer no try.
 func (n Names) label(host, path string) (string, bool) {
-	if !n.ours(host) {
+	try := strings.TrimPrefix(path, "/")
+	if !n.ours(host) || !isLabel(try) {
 		return "", false
 	}
-	if n.Suffix != "" {
-		return strings.TrimSuffix(host, "."+n.Suffix), path == "/"
-	}
-	label := strings.TrimPrefix(path, "/")
-	return label, isLabel(label)
+	label := labelOf(try)
+	return label, n.Suffix == "" || n.first(host) == label
 }
 
 func isLabel(s string) bool {

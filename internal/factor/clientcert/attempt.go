@@ -3,11 +3,9 @@ package clientcert
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/x509"
 	"embed"
 	"errors"
-	"strings"
 	"time"
 
 	"seimon/internal/authn"
@@ -37,11 +35,10 @@ type Attempts struct{ db *store.DB }
 // NewAttempts gives access to the tries in db.
 func NewAttempts(db *store.DB) *Attempts { return &Attempts{db} }
 
-// Open begins a try for a sign-in and returns its label: 128 bits, the first part of
-// a host name that no browser has seen. Earlier tries of the sign-in end.
-func (x *Attempts) Open(ctx context.Context, transaction string) (string, error) {
-	label := strings.ToLower(rand.Text())[:26] // 130 bits
-	err := x.db.Write(ctx, func(tx *store.Tx) error {
+// Open begins a try for a sign-in, known by a label: the first part of a host name
+// that no browser has seen. Earlier tries of the sign-in end.
+func (x *Attempts) Open(ctx context.Context, transaction, label string) error {
+	return x.db.Write(ctx, func(tx *store.Tx) error {
 		var n int64
 		if err := tx.QueryRow("SELECT COUNT(*) FROM clientcert_attempt WHERE transaction_id = $1", transaction).Scan(&n); err != nil {
 			return err
@@ -58,7 +55,6 @@ func (x *Attempts) Open(ctx context.Context, transaction string) (string, error)
 			VALUES ($1, $2, $3, $4, '', 0, $5, $6, 0, 0)`, label, transaction, []byte{}, []byte{}, now, store.Millis(tx.Now.Add(life)))
 		return err
 	})
-	return label, err
 }
 
 // Live tells whether a try may still be answered.

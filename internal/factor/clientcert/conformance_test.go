@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,8 +86,8 @@ func (d *desk) issue(account authn.AccountID, change ...func(*ca.Order)) ca.Cert
 // show brings a chain through a try of a sign-in and returns the answer.
 func (d *desk) show(transaction string, chain ...[]byte) factor.Answer {
 	d.T.Helper()
-	label, err := d.attempts.Open(d.T.Context(), transaction)
-	d.must(err)
+	label := strings.ToLower(rand.Text()[:26])
+	d.must(d.attempts.Open(d.T.Context(), transaction, label))
 	to, code, err := d.attempts.Record(d.T.Context(), label, chain, "TLS 1.3")
 	d.must(err)
 	if to != transaction || code == "" {
