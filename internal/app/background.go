@@ -29,9 +29,9 @@ func (h *House) background() {
 	h.Jobs.EachNode("keyring.refresh", time.Minute, h.Ring.Refresh)
 	h.Jobs.EachNode("saml.refresh", time.Minute, h.samlFront().Refresh)
 	h.Jobs.Every("factor.reseal", time.Hour, func(ctx context.Context) error {
-		_, err := h.Bindings.Reseal(ctx, h.Ring.Stale)
+		_, err := h.Bindings.Reseal(ctx, h.Ring.Head())
 		if err == nil {
-			_, err = h.Cards.Reseal(ctx, h.DB, h.Ring, h.Ring.Stale)
+			_, err = h.Cards.Reseal(ctx, h.DB, h.Ring, h.Ring.Head())
 		}
 		return err
 	})

@@ -654,7 +654,7 @@ func TestSecretsOutliveTheMasterKey(t *testing.T) {
 	var err error
 	h.ring, err = keyring.Open(t.Context(), h.db, keyring.Config{Master: bytes.Repeat([]byte("n"), 32), Old: [][]byte{bytes.Repeat([]byte("k"), 32)}})
 	h.must(err)
-	n, err := h.Book.Reseal(t.Context(), h.db, h.ring, h.ring.Stale)
+	n, err := h.Book.Reseal(t.Context(), h.db, h.ring, h.ring.Head())
 	if err != nil || n != 1 {
 		t.Fatalf("%d cards, %v", n, err)
 	}
@@ -666,7 +666,7 @@ func TestSecretsOutliveTheMasterKey(t *testing.T) {
 	h.must(h.signs(h.letter("0001")))
 	h.ok("return", "0001", "--wipe")
 	h.Seal = old
-	if n, err := h.Book.Reseal(t.Context(), h.db, h.ring, h.ring.Stale); n != 0 || err != nil {
+	if n, err := h.Book.Reseal(t.Context(), h.db, h.ring, h.ring.Head()); n != 0 || err != nil {
 		t.Errorf("sealed twice: %d, %v", n, err)
 	}
 }

@@ -1,6 +1,7 @@
 package card
 
 import (
+	"bytes"
 	"context"
 
 	"seimon/internal/store"
@@ -9,11 +10,18 @@ import (
 // resealBatch bounds how many cards one transaction seals again.
 const resealBatch = 200
 
-// Reseal seals every PIN and PUK again that stale recognises as sealed by a master key
-// that is on its way out, and returns how many cards there were. It may run at any time
-// and on any number of nodes.
-func (b *Book) Reseal(ctx context.Context, db *store.DB, seal Sealer, stale func(sealed []byte) bool) (int, error) {
-	total := 0
+// Reseal seals every PIN and PUK again that does not begin with head, as all do that are
+// sealed under the current master key, and returns how many cards there were. It may run at
+// any time and on any number of nodes. While there is none it only reads.
+func (b *Book) Reseal(ctx context.Context, db *store.DB, seal Sealer, head []byte) (int, error) {
+	var stale, total int
+	err := db.Read(ctx, func(tx *store.Tx) error {
+		return tx.QueryRow("SELECT count(*) FROM (SELECT 1 FROM card_card WHERE length(pin) > 0 AND substr(pin, 1, $1) <> $2"+
+			" OR length(puk) > 0 AND substr(puk, 1, $1) <> $2 LIMIT 1) AS found", len(head), head).Scan(&stale)
+	})
+	if err != nil || stale == 0 {
+		return 0, err
+	}
 	for after := ""; ; {
 		var last string
 		var done int
@@ -22,7 +30,7 @@ func (b *Book) Reseal(ctx context.Context, db *store.DB, seal Sealer, stale func
 			list, err := b.list(tx, "WHERE id > $1 ORDER BY id LIMIT $2", after, resealBatch)
 			for i := 0; i < len(list) && err == nil; i++ {
 				var again bool
-				if again, err = b.resealOne(tx, list[i], seal, stale); again {
+				if again, err = b.resealOne(tx, list[i], seal, head); again {
 					done++
 				}
 				last = list[i].ID
@@ -36,10 +44,10 @@ func (b *Book) Reseal(ctx context.Context, db *store.DB, seal Sealer, stale func
 	}
 }
 
-func (b *Book) resealOne(tx *store.Tx, c Card, seal Sealer, stale func([]byte) bool) (bool, error) {
+func (b *Book) resealOne(tx *store.Tx, c Card, seal Sealer, head []byte) (bool, error) {
 	again := false
 	for what, sealed := range map[string]*[]byte{"pin": &c.pin, "puk": &c.puk} {
-		if len(*sealed) == 0 || !stale(*sealed) {
+		if len(*sealed) == 0 || bytes.HasPrefix(*sealed, head) {
 			continue
 		}
 		plain, err := seal.Unseal(c.context(what), *sealed)

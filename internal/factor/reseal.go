@@ -1,6 +1,7 @@
 package factor
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 
@@ -10,16 +11,20 @@ import (
 // resealBatch bounds how many payloads one transaction seals again.
 const resealBatch = 200
 
-// Reseal seals every payload again that stale recognises as sealed by a master key
-// that is on its way out, and returns how many there were. It may run at any time
-// and on any number of nodes.
-func (b *Bindings) Reseal(ctx context.Context, stale func(sealed []byte) bool) (int, error) {
+// Reseal seals every payload again that does not begin with head, as all do that are
+// sealed under the current master key, and returns how many there were. It may run at any
+// time and on any number of nodes. While there is none it only reads, so that nobody who
+// signs in waits for it.
+func (b *Bindings) Reseal(ctx context.Context, head []byte) (int, error) {
+	if any, err := b.stale(ctx, head); err != nil || !any {
+		return 0, err
+	}
 	total := 0
 	for after := ""; ; {
 		var last string
 		var done int
 		err := b.db.Write(ctx, func(tx *store.Tx) (err error) {
-			last, done, err = b.resealAfter(tx, after, stale)
+			last, done, err = b.resealAfter(tx, after, head)
 			return err
 		})
 		if err != nil || last == "" {
@@ -30,8 +35,17 @@ func (b *Bindings) Reseal(ctx context.Context, stale func(sealed []byte) bool) (
 	}
 }
 
+// stale tells whether any payload is sealed under another master key.
+func (b *Bindings) stale(ctx context.Context, head []byte) (bool, error) {
+	var n int
+	err := b.db.Read(ctx, func(tx *store.Tx) error {
+		return tx.QueryRow("SELECT count(*) FROM (SELECT 1 FROM factor_binding WHERE substr(payload, 1, $1) <> $2 LIMIT 1) AS found", len(head), head).Scan(&n)
+	})
+	return n > 0, err
+}
+
 // resealAfter treats one batch in the order of ids and returns the last id seen, or "".
-func (b *Bindings) resealAfter(tx *store.Tx, after string, stale func([]byte) bool) (last string, done int, err error) {
+func (b *Bindings) resealAfter(tx *store.Tx, after string, head []byte) (last string, done int, err error) {
 	type row struct {
 		binding Binding
 		sealed  []byte
@@ -49,7 +63,7 @@ func (b *Bindings) resealAfter(tx *store.Tx, after string, stale func([]byte) bo
 	for i := 0; i < len(found) && err == nil; i++ {
 		r := found[i]
 		last = r.binding.ID
-		if !stale(r.sealed) {
+		if bytes.HasPrefix(r.sealed, head) {
 			continue
 		}
 		var plain []byte

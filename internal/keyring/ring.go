@@ -136,6 +136,10 @@ func (r *Ring) Unseal(context string, sealed []byte) ([]byte, error) {
 // has changed since.
 func (r *Ring) Stale(sealed []byte) bool { return r.sealer.stale(sealed) }
 
+// Head is what every text begins with that is sealed under the current master key, and no
+// other: a database can look for the texts that are stale.
+func (r *Ring) Head() []byte { return append([]byte{sealFormat}, r.sealer.current[:]...) }
+
 // MAC is HMAC-SHA-256 of data under a key of its own for each purpose. It stays
 // the same for the life of the database, whatever happens to the master key.
 func (r *Ring) MAC(purpose string, data []byte) []byte {
