@@ -7,5 +7,6 @@
 //
 // Write the common subset: $1 parameters, RETURNING, ON CONFLICT, BIGINT for
 // integers and for times (Unix milliseconds), BIGINT 0/1 for truth, TEXT, BYTEA,
-// JSON as TEXT, and "IDENTITY PRIMARY KEY" for a number the database gives.
+// JSON as TEXT, and "IDENTITY PRIMARY KEY" for a number the database gives. In a text
+// NUL and broken UTF-8 become U+FFFD, in what is stored and in what is looked for.
 package store

@@ -4,7 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Tx is one transaction and the instant it happens at. It belongs to the function
@@ -56,7 +59,7 @@ func (tx *Tx) Exec(query string, args ...any) (int64, error) {
 	if err := tx.usable(); err != nil {
 		return 0, err
 	}
-	res, err := tx.conn.exec(tx.run, query, args)
+	res, err := tx.conn.exec(tx.run, query, storable(args))
 	if err != nil {
 		return 0, tx.fail(err)
 	}
@@ -70,7 +73,7 @@ func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) {
 	if err := tx.usable(); err != nil {
 		return nil, err
 	}
-	rows, err := tx.conn.query(tx.run, query, args)
+	rows, err := tx.conn.query(tx.run, query, storable(args))
 	if err != nil {
 		return nil, tx.fail(err)
 	}
@@ -83,9 +86,23 @@ func (tx *Tx) QueryRow(query string, args ...any) *sql.Row {
 	if tx.usable() != nil {
 		return tx.conn.queryRow(ended(), query, args)
 	}
-	row := tx.conn.queryRow(tx.run, query, args)
+	row := tx.conn.queryRow(tx.run, query, storable(args))
 	tx.fail(row.Err()) //nolint:errcheck // Scan returns it
 	return row
+}
+
+// storable gives arguments as both databases take them: PostgreSQL keeps neither NUL
+// nor broken UTF-8 in a text. What a stranger sends so is unlike everything that is kept.
+func storable(args []any) []any {
+	for i, a := range args {
+		s, ok := a.(string)
+		if !ok || utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
+			continue
+		}
+		args = slices.Clone(args)
+		args[i] = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	}
+	return args
 }
 
 // ended returns a context that has ended.

@@ -223,3 +223,30 @@ func TestUniqueOfAllKinds(t *testing.T) {
 		}
 	}
 }
+
+// TestForeignTexts: both databases take any text, and keep what PostgreSQL can.
+func TestForeignTexts(t *testing.T) {
+	db, _ := storetest.Open(t, notes)
+	for text, kept := range map[string]string{"a\x00b": "a\uFFFDb", "\xff": "\uFFFD", "\xed\xa0\x80": "\uFFFD", "正門": "正門", "": ""} {
+		err := db.Write(t.Context(), func(tx *store.Tx) error {
+			args := []any{text, int64(1)}
+			if _, err := tx.Exec("DELETE FROM note"); err != nil {
+				return err
+			}
+			if _, err := tx.Exec("INSERT INTO note (body, at) VALUES ($1, $2)", args...); err != nil {
+				return err
+			}
+			if args[0] != text {
+				t.Errorf("%q was changed in the caller's hands", text)
+			}
+			var got string
+			if err := tx.QueryRow("SELECT body FROM note WHERE body = $1", text).Scan(&got); err != nil || got != kept {
+				t.Errorf("%q is kept as %q, %v", text, got, err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

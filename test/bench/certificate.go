@@ -141,7 +141,7 @@ func show(c *campus.Campus, address string, own *tls.Certificate) (back string, 
 		return "", err
 	}
 	defer conn.Close()
-	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: "+u.Host+"\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(conn, "GET "+u.RequestURI()+" HTTP/1.1\r\nHost: "+u.Host+"\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n\r\n"); err != nil {
 		return "", err
 	}
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
