@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"net/url"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // maxService bounds the address of a service, in bytes.
@@ -13,7 +15,7 @@ const maxService = 2000
 // plain reads the address of a service, and refuses every way of writing one that
 // servers, proxies and browsers understand differently: user information, fragments,
 // backslashes, control characters, dot segments, empty segments, encoded slashes,
-// dots and backslashes, dots before path parameters, host names with odd letters or
+// dots and backslashes, broken UTF-8, dots before path parameters, host names with odd letters or
 // a dot at the end.
 func plain(text string) (*url.URL, bool) {
 	if text == "" || len(text) > maxService || strings.ContainsAny(text, "\\#") || strings.ContainsFunc(text, odd) {
@@ -32,13 +34,32 @@ func plain(text string) (*url.URL, bool) {
 			return nil, false
 		}
 	}
-	for segment := range strings.SplitSeq(path, "/") {
+	decoded, err := url.PathUnescape(path)
+	if err != nil || !utf8.ValidString(decoded) || strings.ContainsFunc(decoded, unicode.IsControl) { // overlong forms of dot and slash among them
+		return nil, false
+	}
+	for segment := range strings.SplitSeq(decoded, "/") {
 		name, _, _ := strings.Cut(segment, ";") // Java servers cut parameters first, then look for dots
 		if name == "." || name == ".." {
 			return nil, false
 		}
 	}
 	return u, true
+}
+
+// carriesTicket tells whether an address brings a parameter that a service could take
+// for the ticket: by any case, and behind either of the separators that servers know.
+func carriesTicket(u *url.URL) bool {
+	for part := range strings.FieldsFuncSeq(u.RawQuery, func(r rune) bool { return r == '&' || r == ';' }) {
+		name, _, _ := strings.Cut(part, "=")
+		if plain, err := url.QueryUnescape(name); err == nil {
+			name = plain
+		}
+		if name = strings.TrimSpace(name); strings.EqualFold(name, "ticket") || strings.EqualFold(name, "SAMLart") {
+			return true
+		}
+	}
+	return false
 }
 
 // odd are the characters that no address has unless it is encoded.

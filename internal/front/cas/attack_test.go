@@ -157,7 +157,7 @@ func TestAddressTricks(t *testing.T) {
 			t.Errorf("logout to %q: %d %s", address, b.Status, b.Location())
 		}
 	}
-	for _, address := range []string{home("wiki"), home("wiki") + "a/b;c=d?e=f&g", "https://exact.example.org/cas"} {
+	for _, address := range []string{home("wiki"), home("wiki") + "a/b;c=d?e=f&g", home("wiki") + "%E6%AD%A3%E9%96%80?tickets=1&my-ticket=2", "https://exact.example.org/cas"} {
 		if b.Get(enter(address)); !b.Left() || !strings.HasPrefix(b.Location(), address) {
 			t.Errorf("%q is not taken: %d %s", address, b.Status, b.Location())
 		}
@@ -219,6 +219,20 @@ func tricks() []string {
 		"https://wiki.example.org/app/#@evil.org/",
 		"https://wiki.example.org?/app/",
 		"https://wiki.example.org/app/?ticket=ST-1",
+		"https://wiki.example.org/app/?Ticket=ST-1",
+		"https://wiki.example.org/app/?%74icket=ST-1",
+		"https://wiki.example.org/app/?+ticket=ST-1",
+		"https://wiki.example.org/app/?a=1;ticket=ST-1",
+		"https://wiki.example.org/app/?a=%zz&ticket=ST-1",
+		"https://wiki.example.org/app/?SAMLart=x",
+		"https://wiki.example.org/app/..%3b/admin",
+		"https://wiki.example.org/app/..%3Bx=y/admin",
+		"https://wiki.example.org/app/%c0%ae%c0%ae/admin",
+		"https://wiki.example.org/app/%c0%afadmin",
+		"https://wiki.example.org/app/%e0%80%ae./admin",
+		"https://wiki.example.org/app/%0d%0aSet-Cookie:a=b",
+		"https://wiki.example.org/app/%09/admin",
+		"https://wiki.example.org/app/%7f",
 		"https://wiki.example.org/app/<script>",
 		"https://wiki.example.org/app/\x7f",
 		"https://wiki.example.org/app/\xff",

@@ -109,7 +109,7 @@ func (f *Front) one(q url.Values, name string) (string, error) {
 
 // arriving finds the service that an address belongs to.
 func (f *Front) arriving(r *http.Request, address string) (s *service, err error) {
-	if u, ok := plain(address); ok && u.Query().Has("ticket") {
+	if u, ok := plain(address); ok && carriesTicket(u) {
 		return nil, fault(badAddress, "", "service", address) // two tickets in one answer could be mixed up
 	}
 	err = f.DB.Read(r.Context(), func(tx *store.Tx) error {
