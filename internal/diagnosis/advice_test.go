@@ -243,6 +243,7 @@ func TestEveryHelpLinkHasItsTopic(t *testing.T) {
 			}
 			delete(linked, name)
 		}
+		delete(linked, "certificates") // the desk for certificates has a guide for each system
 		if len(linked) > 0 {
 			t.Errorf("no topics for %v", linked)
 		}

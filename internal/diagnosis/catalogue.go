@@ -87,6 +87,7 @@ func ways() []way {
 		{"cookies", "/help/cookies"},
 		{"signout", "/signout"},
 		{"certificates", "/portal/certificates"},
+		{"import", "/help/certificates"},
 		{"certificate", "/help/certificate"},
 		{"card", "/help/card"},
 		{"locked", "/card/locked"},

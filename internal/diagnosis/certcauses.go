@@ -6,7 +6,7 @@ package diagnosis
 // that is only there once something else was proved.
 func certificates() []cause {
 	return []cause{
-		{"C1", anyone, []fact{{"right", text}, {"right_tail", text}}, []string{"certificate", "locked", "contact"}},
+		{"C1", anyone, []fact{{"right", text}, {"right_tail", text}}, []string{"import", "locked", "contact"}},
 		{"C1.broken", anyone, []fact{{"right", text}, {"right_tail", text}}, []string{"certificate", "card", "contact"}},
 		{"C1.late", anyone, nil, []string{"certificates", "certificate", "contact"}},
 		{"C2", anyone, []fact{{"name", text}, {"tail", text}, {"right", text}, {"right_tail", text}}, []string{"certificates", "certificate", "contact"}},
@@ -34,7 +34,7 @@ func certificates() []cause {
 		{"C7.mapping", anyone, []fact{{"name", text}}, []string{"certificates", "certificate", "contact"}},
 		{"C8", anyone, []fact{{"name", text}, {"tail", text}, {"right", text}, {"right_tail", text}}, []string{"certificates", "certificate", "contact"}},
 		{"K1", anyone, []fact{{"right", text}, {"right_tail", text}}, []string{"card", "locked", "contact"}},
-		{"K1.both", anyone, []fact{{"right", text}, {"right_tail", text}}, []string{"card", "certificate", "contact"}},
+		{"K1.both", anyone, []fact{{"right", text}, {"right_tail", text}}, []string{"card", "import", "contact"}},
 		{"K1.card", anyone, []fact{{"name", text}, {"tail", text}}, []string{"card", "number", "contact"}},
 		{"K2", anyone, []fact{{"pin_left", number}, {"seen", day}}, []string{"locked", "card", "contact"}},
 		{"K3", anyone, []fact{{"seen", day}}, []string{"locked", "contact"}},

@@ -227,11 +227,12 @@ func certificateScenarios() []scenario {
 			mine := v.Certificate(v.account)
 			v.Apply(logintest.Policy + "[clientcert]\ncut_off = \"2026-04-10\"\n")
 			v.certified(old.Parsed())
-			v.Want(mine.Tail())
+			v.Want(mine.Tail()).Refuse("番号の終わりは "+old.Tail()+" です", "The number ends in "+old.Tail())
 		}, []string{"2026年4月10日", "より前に発行された証明書は、もう使えません"}, []string{"issued before Fri, 10 April 2026 no longer count"}},
 		{"C6", "C6", func(v *tour) {
 			c := v.Certificate(v.account, func(o *ca.Order) { o.Holder.Mail = "taro.yamada@old.example.ac.jp" })
 			v.certified(c.Parsed())
+			v.Refuse("選べるものは", "what you may choose") // it would be refused again
 		}, []string{"taro.yamada@old.example.ac.jp", "今のあなたのアドレスではありません", "自分の証明書"}, []string{"taro.yamada@old.example.ac.jp", "no longer yours", "My certificates"}},
 		{"C6 with its day", "C6", func(v *tour) {
 			c := v.Certificate(v.account)
@@ -245,7 +246,7 @@ func certificateScenarios() []scenario {
 			})
 			v.Clock.Add(72 * time.Hour)
 			v.certified(c.Parsed())
-		}, []string{"あなたのアドレスは2026年4月7日", "変わりました", "発行しなおす"}, []string{"Your address changed on", "7 April 2026", "Issue it again"}},
+		}, []string{"あなたのアドレスは2026年4月7日", "変わりました", "発行しなおせます"}, []string{"Your address changed on", "7 April 2026", "Issue it again"}},
 		{"C7 unknown", "C7.unknown", func(v *tour) {
 			v.Certificate(v.account)
 			v.certified(v.strange(nil))
@@ -345,6 +346,21 @@ func TestChoosingWronglyIsNoGuessing(t *testing.T) {
 	}
 	v.choose(c.Parsed())
 	v.arrived(v.Browser, "webmail", student)
+}
+
+// TestTheRightOneIsTheOneInUse: of several certificates the page names the one that
+// signed in last, and before any did the one that lasts longest.
+func TestTheRightOneIsTheOneInUse(t *testing.T) {
+	v := firstTour(t, logintest.Policy)
+	laptop := v.Certificate(v.account)
+	phone := v.Certificate(v.account, func(o *ca.Order) { o.Label, o.Life = "phone", 10*24*time.Hour })
+	v.certified()
+	v.Want("番号の終わりが " + laptop.Tail() + " の")
+	v.choose(phone.Parsed())
+	v.arrived(v.Browser, "webmail", student)
+	again := &tour{gate: v.gate, Browser: v.browser(logintest.Home), tag: lang.JA, account: v.account}
+	again.certified()
+	again.Want("番号の終わりが " + phone.Tail() + " の")
 }
 
 // TestABrowsersOwnLookIsNoRefusal: Chromium breaks off when it is asked, shows its

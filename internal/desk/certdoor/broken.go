@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/netip"
 	"time"
 
 	"seimon/internal/audit"
@@ -44,6 +45,20 @@ func (d *Door) stranded(label string, asked time.Time) {
 	}
 	if err != nil {
 		d.Log.Error("a broken connection could not be noted", "error", err)
+	}
+}
+
+// strandedAt does the same for a connection to a name of a pool, which serves many: it
+// belongs to a try when it can belong to no other.
+func (d *Door) strandedAt(host string, client netip.Addr, asked time.Time) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	label, err := d.Attempts.Alone(ctx, host, client.String(), asked)
+	switch {
+	case err != nil:
+		d.Log.Error("a broken connection could not be looked up", "error", err)
+	case label != "":
+		d.stranded(label, asked)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"seimon/internal/ca"
+	"seimon/internal/desk/certdoor"
 	"seimon/internal/diagnosis"
 	"seimon/internal/login/logintest"
 	"seimon/internal/store"
@@ -146,5 +148,82 @@ func TestTheEndOfTheListenerIsNoRefusal(t *testing.T) {
 	done.Wait()
 	if untold, err := h.Tries.Untold(t.Context(), id); untold || err != nil {
 		t.Errorf("it counts as a refusal: %v", err)
+	}
+}
+
+// pooled is a hall with fixed names, and somebody with a card at its second step in a
+// browser of this address.
+func pooled(t *testing.T) (h *hall, b *webtest.Browser) {
+	h = open(t, func(d *certdoor.Door) {
+		d.Names = certdoor.Names{Pool: []string{"c1.example.ac.jp", "c2.example.ac.jp"}}
+	})
+	h.server = h.serverCertificate("*.example.ac.jp")
+	h.Certificate(h.Person("s7654321"), func(o *ca.Order) { o.Profile, o.Card = ca.CardProfile, "card_1" })
+	return h, h.second("s7654321")
+}
+
+func (h *hall) second(user string) *webtest.Browser {
+	b := webtest.New(h.T, logintest.Origin, h.Site.Handler())
+	b.Address = "127.0.0.1:40000"
+	return b.Get("/enter/webmail").Submit("次へ", "username", user).Submit("次へ", "password", logintest.Password)
+}
+
+// TestACardThatRefusesAtANameOfAPool: the name serves many, but only one try from this
+// address is under way there.
+func TestACardThatRefusesAtANameOfAPool(t *testing.T) {
+	h, b := pooled(t)
+	page := b.Location()
+	h.refuse(begin(b), 20*time.Second)
+	h.until(b, page, "前回は、このページにもどってきませんでした。何が")
+	b.Submit("次へ").Want("カードが受けつけませんでした", "半角", "もう一度選ぶ")
+	if r := h.explained(regexp.MustCompile(`\b[0-9A-Z]{4}-[0-9A-Z]{4}\b`).FindString(b.Text())); r.Cause != "K2" {
+		t.Errorf("the desk sees %s", r.Cause)
+	}
+}
+
+// TestTwoAtOneNameOfAPool: of two people behind one address nobody hears of the other's
+// card; the page says what may have been.
+func TestTwoAtOneNameOfAPool(t *testing.T) {
+	h, b := pooled(t)
+	page := b.Location()
+	h.Certificate(h.Person("s2222222"), func(o *ca.Order) { o.Profile, o.Card = ca.CardProfile, "card_2" })
+	other := h.second("s2222222")
+	otherPage := other.Location()
+	address, others := begin(b), begin(other)
+	if u, v := host(t, address), host(t, others); u != v {
+		t.Fatalf("%s and %s", u, v)
+	}
+	h.refuse(address, 20*time.Second)
+	h.until(b, page, "PINを受けつけなかったのかもしれません")
+	other.Get(otherPage)
+	for _, each := range []*webtest.Browser{b, other} {
+		each.Refuse("何があったかを調べます")
+	}
+}
+
+func host(t *testing.T, address string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Hostname()
+}
+
+// TestATryThatNobodySaw: a proxy that ends TLS tells nothing of a card that refuses;
+// whoever comes back to the page hears what may have been, and is asked afresh.
+func TestATryThatNobodySaw(t *testing.T) {
+	h := open(t, func(d *certdoor.Door) {
+		d.Fields, d.Proxies = true, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	})
+	b := h.atSecondStep()
+	page := b.Location()
+	first := begin(b)
+	h.Clock.Add(time.Second)
+	b.Get(page).Refuse("前回は、このページにもどってきませんでした")
+	h.Clock.Add(20 * time.Second)
+	b.Get(page).Want("前回は、このページにもどってきませんでした", "PINは半角で")
+	if again := begin(b); again == first {
+		t.Error("the next try is at the same address")
 	}
 }

@@ -45,8 +45,9 @@ const way = "clientcert"
 
 // Attempts keeps the tries to show a certificate.
 type Attempts interface {
-	// Open begins a try for a sign-in, known by a label. Earlier ones of it end.
-	Open(ctx context.Context, transaction, label string) error
+	// Open begins a try for a sign-in, known by a label. Earlier ones of it end. host is the
+	// name of a pool that it is led to, client the address of the browser.
+	Open(ctx context.Context, transaction, label, host, client string) error
 	// Live tells whether a try may still be answered.
 	Live(ctx context.Context, label string) bool
 	// Record keeps the chain (DER, leaf first; none when no certificate was chosen)
@@ -57,6 +58,9 @@ type Attempts interface {
 	// ended before it was made. It returns the sign-in when somebody had chosen or was
 	// typing a PIN, once for each try.
 	Stranded(ctx context.Context, label string, asked time.Time) (transaction string, err error)
+	// Alone finds the one try that a connection from an address to a name of a pool can
+	// belong to, "" when there is none or more than one.
+	Alone(ctx context.Context, host, client string, asked time.Time) (label string, err error)
 	// Untold tells whether the newest try of a sign-in broke and nobody was told why.
 	Untold(ctx context.Context, transaction string) (bool, error)
 }
@@ -148,15 +152,18 @@ func (d *Door) start(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	try := newTry()
-	if err := d.Attempts.Open(r.Context(), id, labelOf(try)); err != nil {
-		return err
-	}
-	turn := 0
+	turn, host := 0, ""
 	if n := len(d.Names.Pool); n > 0 {
 		if turn, err = strconv.Atoi(web.Cookie(r, turnCookie)); err != nil || turn < 0 || turn >= n {
 			turn = 0
 		}
-		web.SetCookie(w, turnCookie, strconv.Itoa((turn+1)%n), 0)
+		host = d.Names.Pool[turn]
+	}
+	if err := d.Attempts.Open(r.Context(), id, labelOf(try), host, web.ClientOf(r).Addr.String()); err != nil {
+		return err
+	}
+	if host != "" {
+		web.SetCookie(w, turnCookie, strconv.Itoa((turn+1)%len(d.Names.Pool)), 0)
 	}
 	http.Redirect(w, r, d.Names.address(try, turn), http.StatusSeeOther)
 	return nil

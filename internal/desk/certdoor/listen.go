@@ -143,6 +143,7 @@ type conn struct {
 
 	mu       sync.Mutex
 	label    string
+	host     string    // the name of a pool that it came to
 	asked    time.Time // when it was asked for a certificate
 	shown    bool      // the handshake came to its end
 	gone     bool
@@ -193,13 +194,17 @@ func (c *conn) Close() error {
 	c.shut.Do(func() {
 		<-c.from.room
 		c.mu.Lock()
-		label, asked, shown, source := c.label, c.asked, c.shown, c.source
+		label, host, asked, shown, source := c.label, c.host, c.asked, c.shown, c.source
 		c.gone = true
 		if c.patience != nil {
 			c.patience.Stop()
 		}
 		c.mu.Unlock()
 		c.from.leave(source)
+		broken := !shown && !c.from.closing.Load()
+		if host != "" && broken {
+			c.from.door.strandedAt(host, addrOf(c.RemoteAddr()), asked)
+		}
 		if label == "" {
 			return
 		}
@@ -209,7 +214,7 @@ func (c *conn) Close() error {
 			delete(c.from.conns, label)
 		}
 		c.from.mu.Unlock()
-		if !shown && !c.from.closing.Load() {
+		if broken {
 			c.from.door.stranded(label, asked)
 		}
 	})
@@ -239,6 +244,13 @@ func (l *Listener) belongs(c *conn, label string) {
 		l.conns[label] = map[*conn]bool{}
 	}
 	l.conns[label][c] = true
+}
+
+// cameTo notes the name of a pool that a connection came to.
+func (c *conn) cameTo(host string, asked time.Time) {
+	c.mu.Lock()
+	c.host, c.asked = host, asked
+	c.mu.Unlock()
 }
 
 // own finds our connection below TLS.
@@ -277,9 +289,10 @@ func (d *Door) TLS(server func(*tls.ClientHelloInfo) (*tls.Certificate, error)) 
 		}
 		if x := own(hello.Conn); x != nil {
 			x.within(handshakeTime)
-			// A name of a pool serves many people at once: its connections belong to no try yet.
 			if d.Names.Suffix != "" {
 				x.from.belongs(x, label)
+			} else { // a name of a pool serves many: which try it is stands in the path
+				x.cameTo(host, d.DB.Now())
 			}
 		}
 		hints, err := d.pool(hello.Context())

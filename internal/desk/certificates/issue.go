@@ -1,6 +1,7 @@
 package certificates
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"encoding/base64"
@@ -121,6 +122,7 @@ type askPage struct {
 	Form       string // of the PKCS#12 file, for the system seen
 	Choice     bool   // there is another profile: Wi-Fi without a name
 	ServerMade bool
+	Way        string // the form that came back
 	Passphrase string // a suggestion for the file that the server makes
 	Wifi       bool
 	Zone       string
@@ -134,10 +136,14 @@ func (d *Desk) form(v desk.Visit, w wish, top view, status int) error {
 	seen := systemOf(v.R.UserAgent())
 	page := &askPage{
 		view: top, Action: v.R.URL.Path, Old: w.old, Replaces: w.replaces, Label: w.label, Systems: systems(), Seen: seen,
-		Form: formFor(seen), ServerMade: serverMade(w.doc), Wifi: d.Wifi.SSID != "",
+		Form: formFor(seen), ServerMade: serverMade(w.doc), Way: v.R.PostFormValue("way"), Wifi: d.Wifi.SSID != "",
 	}
 	if page.ServerMade {
-		page.Passphrase = suggestion()
+		// What was written down before a form came back still stands there.
+		page.Passphrase = cmp.Or(v.R.PostFormValue("passphrase"), suggestion())
+	}
+	if form := v.R.PostFormValue("form"); form == "modern" || form == "compatible" {
+		page.Form = form
 	}
 	if typed := v.R.PostFormValue("label"); typed != "" {
 		page.Label = cleanLabel(typed)

@@ -2,6 +2,7 @@ package certificates
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"seimon/internal/ca"
@@ -64,7 +65,7 @@ func (d *Desk) remind(tx *store.Tx, c ca.Certificate) error {
 		}
 		if !told {
 			told = true
-			if err := d.tell(tx, c, "certificates.mail.ending", map[string]string{"days": wholeDays(c.NotAfter.Sub(tx.Now))}); err != nil {
+			if err := d.tell(tx, c, "certificates.mail.ending", map[string]string{"days": strconv.Itoa(wholeDays(c.NotAfter.Sub(tx.Now)))}); err != nil {
 				return err
 			}
 		}

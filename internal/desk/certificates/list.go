@@ -22,18 +22,27 @@ type item struct {
 	ca.Certificate
 	Stand     string // active, soon, early, expired, replaced, held, revoked: words certificates.stand.STAND
 	Left      int    // percent of its life that is left
-	Days      int    // whole days until its end
+	Days      int    // days until its end, the last one counted whole
 	Used      time.Time
 	Renew     string // why it can be renewed now: "due", "mail"; empty: it cannot
 	From      time.Time
-	NewMail   string    // the address that the person has now, when it is another
-	MailSince time.Time // since when, if that is known
-	NewerBy   string    // the name of the one that replaced it
-	Foreign   string    // user name of the person's other account, when it belongs to that
+	NewMail   string          // the address that the person has now, when it is another
+	MailSince time.Time       // since when, if that is known
+	Newer     *ca.Certificate // the one that replaced it
+	Foreign   string          // user name of the person's other account, when it belongs to that
 }
 
 // Usable tells whether the certificate can be used now.
 func (i item) Usable() bool { return i.Stand == "active" || i.Stand == "soon" }
+
+// Revocable tells whether there is something to take out of use: one that was replaced
+// still opens the wireless network and the VPN until its day.
+func (i item) Revocable() bool {
+	return i.Usable() || i.Stand == "replaced" || i.Stand == "early" || i.Stand == "held"
+}
+
+// Over tells whether the device needs another certificate.
+func (i item) Over() bool { return i.Stand == "revoked" || i.Stand == "expired" }
 
 // Tone is the colour of its badge.
 func (i item) Tone() string {
@@ -50,7 +59,7 @@ func (i item) Tone() string {
 
 // judge tells how a certificate stands at a moment.
 func judge(c ca.Certificate, now time.Time) item {
-	i := item{Certificate: c, Days: int(c.NotAfter.Sub(now) / (24 * time.Hour)), From: c.NotAfter.Add(-soon)}
+	i := item{Certificate: c, Days: wholeDays(c.NotAfter.Sub(now)), From: c.NotAfter.Add(-soon)}
 	// Short lives are shown on the scale of a year: ten days are little, whatever they are of.
 	life := max(c.NotAfter.Sub(c.NotBefore), 365*day)
 	i.Left = int(max(0, min(100, 100*c.NotAfter.Sub(now)/life)))
@@ -123,7 +132,7 @@ func (d *Desk) list(v desk.Visit) error {
 		}
 		page.sort(own)
 		page.Full = page.Count >= page.Limit
-		page.Others, err = d.others(tx, v)
+		page.Others, err = d.others(tx, v, own)
 		return err
 	})
 	if err != nil {
@@ -167,28 +176,40 @@ func (d *Desk) items(tx *store.Tx, a directory.Account, p directory.Person) ([]i
 	if err != nil {
 		return nil, err
 	}
-	names := map[string]string{}
-	for _, c := range all {
-		names[c.ID] = c.Name
-	}
 	var out []item
 	for _, c := range all {
-		i := judge(c, tx.Now)
-		i.renewable(p)
-		if i.NewMail != "" {
-			if i.MailSince, err = d.People.FormerMail(tx, p.ID, i.Mail); err != nil {
-				return nil, err
-			}
-		}
-		i.NewerBy = names[c.ReplacedBy]
-		print := Fingerprint(c.DER)
-		at := slices.IndexFunc(bindings, func(b factor.Binding) bool { return b.Kind == Kind && b.Identifier == print })
-		if at >= 0 {
-			i.Used = bindings[at].Used
+		i, err := d.about(tx, c, p, bindings)
+		if err != nil {
+			return nil, err
 		}
 		out = append(out, i)
 	}
 	return out, nil
+}
+
+// about is everything that a certificate's owner is told of it.
+func (d *Desk) about(tx *store.Tx, c ca.Certificate, p directory.Person, bindings []factor.Binding) (item, error) {
+	i := judge(c, tx.Now)
+	i.renewable(p)
+	if i.NewMail != "" {
+		var err error
+		if i.MailSince, err = d.People.FormerMail(tx, p.ID, i.Mail); err != nil {
+			return i, err
+		}
+	}
+	if c.ReplacedBy != "" {
+		newer, err := d.CA.Get(tx, c.ReplacedBy)
+		if err != nil {
+			return i, err
+		}
+		i.Newer = &newer
+	}
+	print := Fingerprint(c.DER)
+	at := slices.IndexFunc(bindings, func(b factor.Binding) bool { return b.Kind == Kind && b.Identifier == print })
+	if at >= 0 {
+		i.Used = bindings[at].Used
+	}
+	return i, nil
 }
 
 // Fingerprint is the SHA-256 of a certificate in hexadecimal: the identifier of its
@@ -199,11 +220,15 @@ func Fingerprint(der []byte) string {
 }
 
 // others lists what is still usable of the person's other accounts: after a move
-// from one account to the next it is made again for this one.
-func (d *Desk) others(tx *store.Tx, v desk.Visit) ([]item, error) {
+// from one account to the next it is made again for this one. A device that has one of
+// this account already, by its name, needs no other.
+func (d *Desk) others(tx *store.Tx, v desk.Visit, own []item) ([]item, error) {
 	accounts, err := d.People.AccountsOf(tx, v.Person.ID)
 	if err != nil {
 		return nil, err
+	}
+	has := func(label string) bool {
+		return slices.ContainsFunc(own, func(i item) bool { return i.Label == label && i.Usable() })
 	}
 	var out []item
 	for _, a := range accounts {
@@ -217,7 +242,7 @@ func (d *Desk) others(tx *store.Tx, v desk.Visit) ([]item, error) {
 		for _, c := range all {
 			i := judge(c, tx.Now)
 			recent := i.Usable() || i.Stand == "revoked" && i.Reason == left && i.Days > 0
-			if recent && c.Card == "" {
+			if recent && c.Card == "" && !has(c.Label) {
 				i.Foreign = a.UserName
 				out = append(out, i)
 			}
@@ -235,9 +260,11 @@ func (d *Desk) own(tx *store.Tx, v desk.Visit) (item, error) {
 	if c.Account != v.Account.ID || c.Issued.IsZero() {
 		return item{}, ca.ErrNone
 	}
-	i := judge(c, tx.Now)
-	i.renewable(v.Person)
-	return i, nil
+	bindings, err := d.Bindings.Of(tx, v.Account.ID)
+	if err != nil {
+		return item{}, err
+	}
+	return d.about(tx, c, v.Person, bindings)
 }
 
 // onePage is one certificate with everything about it.

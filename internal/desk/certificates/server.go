@@ -24,8 +24,14 @@ import (
 	"seimon/internal/web"
 )
 
-// shortest is the least length of a passphrase for a file that the server makes.
-const shortest = 12
+// shortest is the least length of a passphrase for a file that the server makes. The
+// compatible form is no stronger than its passphrase.
+func shortest(compatible bool) int {
+	if compatible {
+		return 20
+	}
+	return 12
+}
 
 // make makes the key of somebody whose browser cannot, where the university allows
 // it. The file goes out with this answer and is kept nowhere: whoever loses it has
@@ -33,11 +39,11 @@ const shortest = 12
 func (d *Desk) make(v desk.Visit, w wish) error {
 	pass := v.R.PostFormValue("passphrase")
 	refuse := func(f *authn.Fault, status int) error { return d.form(v, w, d.wrong(v, f), status) }
-	if len(pass) < shortest || strings.ContainsFunc(pass, func(r rune) bool { return r < ' ' || r > '~' }) {
-		problem := view{Problem: &diagnosis.Advice{Cause: v.P().T("certificates.server.short", "minimum", strconv.Itoa(shortest))}}
+	compatible := v.R.PostFormValue("form") == "compatible"
+	if least := shortest(compatible); len(pass) < least || strings.ContainsFunc(pass, func(r rune) bool { return r < ' ' || r > '~' }) {
+		problem := view{Problem: &diagnosis.Advice{Cause: v.P().T("certificates.server.short", "minimum", strconv.Itoa(least))}}
 		return d.form(v, w, problem, http.StatusUnprocessableEntity)
 	}
-	compatible := v.R.PostFormValue("form") == "compatible"
 	key, err := newKey(v.R.PostFormValue("kind"))
 	if err != nil {
 		return err
@@ -82,10 +88,11 @@ func (d *Desk) pack(c ca.Certificate, key crypto.Signer, pass string, compatible
 	return pkcs12.Modern2023.Encode(key, c.Parsed(), issuers, pass)
 }
 
-// suggestion is a passphrase of chance in groups of five: 77 bits.
+// suggestion is a passphrase of chance in groups of five, long enough for either form:
+// 100 bits.
 func suggestion() string {
-	text := strings.ToLower(rand.Text())[:15]
-	return text[:5] + "-" + text[5:10] + "-" + text[10:]
+	text := strings.ToLower(rand.Text())[:20]
+	return text[:5] + "-" + text[5:10] + "-" + text[10:15] + "-" + text[15:]
 }
 
 // event is an audit event of this person's own doing.

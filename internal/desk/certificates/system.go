@@ -2,7 +2,6 @@ package certificates
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -74,6 +73,4 @@ func cleanLabel(label string) string {
 }
 
 // wholeDays counts the days that are left, rounded up.
-func wholeDays(left time.Duration) string {
-	return strconv.Itoa(int((left + day - 1) / day))
-}
+func wholeDays(left time.Duration) int { return int((left + day - 1) / day) }

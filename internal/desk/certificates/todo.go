@@ -39,7 +39,7 @@ func (d *Desk) Todo(tx *store.Tx, v desk.Visit) ([]desk.Todo, error) {
 			})
 		}
 	}
-	others, err := d.others(tx, v)
+	others, err := d.others(tx, v, own)
 	for _, i := range others {
 		out = append(out, desk.Todo{
 			Tone: "info", Text: p.T("certificates.other", "label", i.Label, "user", i.Foreign),

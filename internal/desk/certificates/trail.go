@@ -34,6 +34,13 @@ func (d *Desk) trail(tx *store.Tx, p lang.Printer, c ca.Certificate) ([]step, er
 	if c.State == ca.Revoked {
 		out = append(out, step{At: c.Revoked, Tone: "error", Words: "certificates.trail.revoked", Facts: map[string]string{"reason": why(p, c.Reason)}})
 	}
+	if c.ReplacedBy != "" {
+		newer, err := d.CA.Get(tx, c.ReplacedBy)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, step{At: newer.Issued, Tone: "warn", Words: "certificates.trail.replaced", Facts: map[string]string{"name": newer.Name, "tail": newer.Tail()}})
+	}
 	events, err := d.recorded(tx, c)
 	if err != nil {
 		return nil, err

@@ -36,8 +36,9 @@ type Attempts struct{ db *store.DB }
 func NewAttempts(db *store.DB) *Attempts { return &Attempts{db} }
 
 // Open begins a try for a sign-in, known by a label: the first part of a host name
-// that no browser has seen. Earlier tries of the sign-in end.
-func (x *Attempts) Open(ctx context.Context, transaction, label string) error {
+// that no browser has seen. Earlier tries of the sign-in end. With a host that serves
+// many people, host is its name and client the address of the browser.
+func (x *Attempts) Open(ctx context.Context, transaction, label, host, client string) error {
 	return x.db.Write(ctx, func(tx *store.Tx) error {
 		var n int64
 		if err := tx.QueryRow("SELECT COUNT(*) FROM clientcert_attempt WHERE transaction_id = $1", transaction).Scan(&n); err != nil {
@@ -51,8 +52,8 @@ func (x *Attempts) Open(ctx context.Context, transaction, label string) error {
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(`INSERT INTO clientcert_attempt (label, transaction_id, code, chain, how, stranded, created_at, expires_at, answered_at, used_at)
-			VALUES ($1, $2, $3, $4, '', 0, $5, $6, 0, 0)`, label, transaction, []byte{}, []byte{}, now, store.Millis(tx.Now.Add(life)))
+		_, err = tx.Exec(`INSERT INTO clientcert_attempt (label, transaction_id, code, chain, how, stranded, created_at, expires_at, answered_at, used_at, host, client)
+			VALUES ($1, $2, $3, $4, '', 0, $5, $6, 0, 0, $7, $8)`, label, transaction, []byte{}, []byte{}, now, store.Millis(tx.Now.Add(life)), host, client)
 		return err
 	})
 }
@@ -161,10 +162,13 @@ func refuse(tx *store.Tx, transaction, code string, why authn.Code) error {
 	return err
 }
 
+// wait is how long a browser is given before a try counts as one that did not come back.
+const wait = 5 * time.Second
+
 // last tells what became of the newest try of a sign-in.
 type last struct {
 	label    string
-	stranded bool // the browser came, and no connection was made
+	stranded bool // the browser came, and no connection was made; or nothing was seen of it
 	broken   bool // nor was that the browser's own doing
 	late     bool // nothing came in time
 	refused  authn.Code
@@ -174,15 +178,16 @@ type last struct {
 func (l last) untold() bool { return l.broken && l.refused == "" }
 
 func newest(tx *store.Tx, transaction string) (l last, err error) {
-	var stranded, broken, expires, answered int64
-	err = tx.QueryRow(`SELECT label, stranded, broken_at, expires_at, answered_at, refused FROM clientcert_attempt WHERE transaction_id = $1
-		ORDER BY created_at DESC, label LIMIT 1`, transaction).Scan(&l.label, &stranded, &broken, &expires, &answered, &l.refused)
+	var stranded, broken, created, expires, answered int64
+	err = tx.QueryRow(`SELECT label, stranded, broken_at, created_at, expires_at, answered_at, refused FROM clientcert_attempt WHERE transaction_id = $1
+		ORDER BY created_at DESC, label LIMIT 1`, transaction).Scan(&l.label, &stranded, &broken, &created, &expires, &answered, &l.refused)
 	if errors.Is(err, store.ErrNoRows) {
 		return l, nil
 	}
-	l.stranded = answered == 0 && stranded > 0
-	l.broken = answered == 0 && broken > 0
 	l.late = answered == 0 && expires <= store.Millis(tx.Now)
+	// Behind a proxy that ends TLS nothing is seen of a connection that breaks.
+	l.stranded = answered == 0 && (stranded > 0 || !l.late && tx.Now.Sub(store.Time(created)) >= wait)
+	l.broken = answered == 0 && broken > 0
 	return l, err
 }
 

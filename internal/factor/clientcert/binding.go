@@ -23,7 +23,8 @@ type record struct {
 	Keeps     string `json:"keeps,omitempty"`   // where the key is: onCard, inHardware or ""
 	Name      string `json:"name"`
 	Tail      string `json:"tail"`
-	NotBefore int64  `json:"from"` // Unix seconds
+	Mail      string `json:"mail,omitempty"` // the address in it; empty for a foreign one
+	NotBefore int64  `json:"from"`           // Unix seconds
 	NotAfter  int64  `json:"until"`
 	Replaced  bool   `json:"replaced,omitempty"` // a newer one took its place: it proves nothing any more
 }
@@ -86,7 +87,7 @@ func Register(tx *store.Tx, bindings *factor.Bindings, c ca.Certificate) error {
 	if err := replace(tx, bindings, c); err != nil {
 		return err
 	}
-	r := record{Cert: c.ID, Keeps: keeps(trust.Verdict{Certificate: c}), Name: c.Name, Tail: c.Tail(), NotBefore: c.NotBefore.Unix(), NotAfter: c.NotAfter.Unix(), Replaced: c.ReplacedBy != ""}
+	r := record{Cert: c.ID, Keeps: keeps(trust.Verdict{Certificate: c}), Name: c.Name, Tail: c.Tail(), Mail: c.Mail, NotBefore: c.NotBefore.Unix(), NotAfter: c.NotAfter.Unix(), Replaced: c.ReplacedBy != ""}
 	_, err := bindings.Add(tx, factor.Binding{
 		Account: c.Account, Kind: Kind, Identifier: identifier(c.DER), Label: labelled(c.Name, c.Label), State: factor.Active, Payload: r.bytes(),
 	})

@@ -2,6 +2,7 @@ package clientcert
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"slices"
 	"strconv"
@@ -46,6 +47,25 @@ func (x *Attempts) Stranded(ctx context.Context, label string, asked time.Time) 
 		return err
 	})
 	return transaction, err
+}
+
+// Alone finds the one try that a broken connection to a host of many can belong to: it
+// came from the same address, was under way when the certificate was asked for, and
+// there is no other. Where two people share an address and a host nothing is said.
+func (x *Attempts) Alone(ctx context.Context, host, client string, asked time.Time) (label string, err error) {
+	err = x.db.Read(ctx, func(tx *store.Tx) error {
+		label = ""
+		var n int64
+		var first sql.NullString
+		err := tx.QueryRow(`SELECT COUNT(*), MIN(label) FROM clientcert_attempt
+			WHERE host = $1 AND client = $2 AND expires_at > $3 AND created_at <= $4 AND answered_at = 0`,
+			host, client, store.Millis(tx.Now), store.Millis(asked)).Scan(&n, &first)
+		if n == 1 {
+			label = first.String
+		}
+		return err
+	})
+	return label, err
 }
 
 // Untold tells whether the newest try of a sign-in broke and nobody was told why.
@@ -95,7 +115,7 @@ func (f *Factor) judgeBroken(ctx context.Context, a factor.Attempt, label string
 // Broken is the cause when the connection broke after a certificate was asked for:
 // for somebody with a card that the card refused, or that it is locked.
 func (f *Factor) Broken(tx *store.Tx, a factor.Attempt) (fault error, err error) {
-	all, err := own(a)
+	all, err := f.own(a)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"errors"
 	"io/fs"
+	"slices"
 	"time"
 
 	"seimon/internal/authn"
@@ -132,12 +133,18 @@ type question struct {
 	Late     bool
 }
 
+// Unseen tells whether no certificate came the last time: then there is something to
+// look after. A page about one that came says itself what is the matter with it.
+func (q question) Unseen() bool { return slices.Contains([]string{"C1", "K1", "K2"}, q.Failed) }
+
 // mine is a certificate of the person as choosers show it.
 type mine struct {
 	Name, Tail string
 	Card       bool
 	Until      time.Time
-	Cert       string // id at ca; empty for a foreign one
+	Used       time.Time // the last sign-in with it
+	Spoiled    bool      // it would be refused: issued before the cut-off date, or with a former address
+	Cert       string    // id at ca; empty for a foreign one
 }
 
 // answer is the dot of clientcert.answer: the code of an answer that came, or the try
@@ -176,31 +183,32 @@ func (f *Factor) Challenge(ctx context.Context, a factor.Attempt) (factor.Prompt
 	}
 	delete(a.Memory, factor.NoteBack)
 	if a.Proved {
-		if q.Mine, err = own(a); err != nil {
+		all, err := f.own(a)
+		if err != nil {
 			return factor.Prompt{}, err
 		}
-		cards := 0
-		for _, m := range q.Mine {
-			if m.Card {
-				cards++
-			}
-		}
-		q.Card = q.Card || cards > 0 && cards == len(q.Mine)
+		q.Card = q.Card || len(all) > 0 && !slices.ContainsFunc(all, func(m mine) bool { return !m.Card })
+		q.Mine = slices.DeleteFunc(all, func(m mine) bool { return m.Spoiled })
 	}
 	return factor.Prompt{Template: "clientcert.prove", Title: "clientcert.prove.title", Data: q}, nil
 }
 
 // own lists the person's certificates that are within their dates.
-func own(a factor.Attempt) ([]mine, error) {
+func (f *Factor) own(a factor.Attempt) ([]mine, error) {
 	var out []mine
+	cut, set := f.cutOff(a.Settings)
 	for _, b := range a.Active() {
 		r, err := readRecord(b.Payload)
 		if err != nil {
 			return nil, err
 		}
-		if r.current(a.Now) {
-			out = append(out, mine{r.Name, r.Tail, r.Keeps == onCard, time.Unix(r.NotAfter, 0), r.Cert})
+		if !r.current(a.Now) {
+			continue
 		}
+		out = append(out, mine{
+			Name: r.Name, Tail: r.Tail, Card: r.Keeps == onCard, Until: time.Unix(r.NotAfter, 0), Used: b.Used, Cert: r.Cert,
+			Spoiled: set && time.Unix(r.NotBefore, 0).Before(cut) || r.Mail != "" && !hasMail(a.Person, r.Mail),
+		})
 	}
 	return out, nil
 }

@@ -87,7 +87,7 @@ func (d *desk) issue(account authn.AccountID, change ...func(*ca.Order)) ca.Cert
 func (d *desk) show(transaction string, chain ...[]byte) factor.Answer {
 	d.T.Helper()
 	label := strings.ToLower(rand.Text()[:26])
-	d.must(d.attempts.Open(d.T.Context(), transaction, label))
+	d.must(d.attempts.Open(d.T.Context(), transaction, label, "", ""))
 	to, code, err := d.attempts.Record(d.T.Context(), label, chain, "TLS 1.3")
 	d.must(err)
 	if to != transaction || code == "" {

@@ -85,7 +85,7 @@ func (f *Factor) nothing(tx *store.Tx, a factor.Attempt) error {
 		}
 		return fault
 	}
-	all, err := own(a)
+	all, err := f.own(a)
 	if err != nil {
 		return err
 	}
@@ -251,18 +251,21 @@ func (f *Factor) tell(a factor.Attempt, p *proof, fault *authn.Fault) error {
 	if !a.Proved {
 		return out
 	}
-	right, err := own(a)
+	right, err := f.own(a)
 	if err != nil {
 		return err
 	}
-	// The newest last: it is the one most likely in the browser in use.
-	for _, m := range right {
-		if m.Tail != p.facts["tail"] {
-			out.Facts["right"], out.Facts["right_tail"] = m.Name, m.Tail
-		}
+	right = slices.DeleteFunc(right, func(m mine) bool { return m.Spoiled || m.Tail == p.facts["tail"] })
+	if len(right) > 0 {
+		m := slices.MaxFunc(right, likelier)
+		out.Facts["right"], out.Facts["right_tail"] = m.Name, m.Tail
 	}
 	return out
 }
+
+// likelier compares which of two certificates is meant: the one that signed in last,
+// then the one that lasts longer.
+func likelier(a, b mine) int { return cmp.Or(a.Used.Compare(b.Used), a.Until.Compare(b.Until)) }
 
 // factsOf turns facts into alternating names and values.
 func factsOf(m map[string]string) []string {

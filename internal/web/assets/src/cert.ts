@@ -58,6 +58,9 @@ function tell(): void {
   const wrong = passphrase.value === "" ? "" : problem();
   const words = wrong || (passphrase.value === "" ? "" : `grade${grade(passphrase.value)}`);
   line.textContent = line.dataset[words] ?? "";
+  const bar = byId<HTMLProgressElement>("grade");
+  bar.value = passphrase.value === "" ? 0 : wrong ? 1 : grade(passphrase.value) + 1;
+  bar.className = wrong ? "life error" : bar.value < 3 ? "life warn" : "life good";
   passphrase.setCustomValidity(wrong ? (line.dataset[wrong] ?? wrong) : "");
 }
 
@@ -120,19 +123,18 @@ async function make(): Promise<void> {
   // An issuer inside the file would be trusted by old systems for web sites too.
   const certificates = made.certificates.slice(0, shape === "modern" ? 2 : 1).map(unbase64);
   const file = await pkcs12({ key, certificates, name: made.name, password: passphrase.value, form: shape });
-  // Apple reads only the old form, whatever was chosen for the file itself.
-  const apple = made.mobileconfig && shape !== "compatible" && passphrase.value.length >= 20
-    ? await pkcs12({ key, certificates: certificates.slice(0, 1), name: made.name, password: passphrase.value, form: "compatible" })
-    : file;
+  // Apple reads only the old form: there is a profile for it where the file has that form.
+  const apple = shape === "compatible" ? file : undefined;
   key.fill(0);
   finish(made, file, apple);
 }
 
-function finish(made: Made, file: Bytes, apple: Bytes): void {
+function finish(made: Made, file: Bytes, apple?: Bytes): void {
   unsaved = true;
   save("save", made.file + ".p12", "application/x-pkcs12", file);
   const filled = (profile: string, with_: Bytes) => profile.replace("@PKCS12@", base64(with_));
-  if (made.mobileconfig) save("save-apple", made.file + ".mobileconfig", "application/x-apple-aspen-config", filled(made.mobileconfig, apple));
+  if (byId("save-apple")) show("save-apple", apple !== undefined);
+  if (made.mobileconfig && apple) save("save-apple", made.file + ".mobileconfig", "application/x-apple-aspen-config", filled(made.mobileconfig, apple));
   if (made.eapconfig) save("save-eap", made.file + ".eap-config", "application/eap-config", filled(made.eapconfig, file));
   byId("ready-name").textContent = made.name;
   byId("ready-passphrase").textContent = passphrase.value;
@@ -161,7 +163,8 @@ async function submit(event: Event): Promise<void> {
 
 if (section && globalThis.crypto?.subtle) {
   show("browser", true);
-  byId<HTMLDetailsElement>("plain").open = false;
+  const plain = byId<HTMLDetailsElement>("plain");
+  plain.open = "keep" in plain.dataset; // a form that came back stays open
   fresh();
   byId("another").addEventListener("click", fresh);
   passphrase.addEventListener("input", () => {
