@@ -131,7 +131,7 @@ func (d *Desk) exit(err error) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintln(d.streams.Err, "seimon:", err)
+	fmt.Fprintln(d.Err(), "seimon:", err)
 	var coded *codeError
 	if errors.As(err, &coded) {
 		return coded.code

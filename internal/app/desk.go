@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
+	"sync"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -35,16 +36,29 @@ type Desk struct {
 	opened  *House
 	stdin   []byte
 	lines   *bufio.Reader
+	looked  sync.Once
+	out     io.Writer // the streams as they are written to
+	err     io.Writer
 }
 
 // Context ends when the program is told to stop.
 func (d *Desk) Context() context.Context { return d.ctx }
 
-// Out is standard output.
-func (d *Desk) Out() io.Writer { return d.streams.Out }
+// Out is standard output; a terminal is not commanded by what strangers sent.
+func (d *Desk) Out() io.Writer {
+	d.look()
+	return d.out
+}
 
-// Err is standard error.
-func (d *Desk) Err() io.Writer { return d.streams.Err }
+// Err is standard error, as Out.
+func (d *Desk) Err() io.Writer {
+	d.look()
+	return d.err
+}
+
+func (d *Desk) look() {
+	d.looked.Do(func() { d.out, d.err = onScreen(d.streams.Out), onScreen(d.streams.Err) })
+}
 
 // Open opens a file, or standard input for "-", which can be read again unless it is
 // typed.
@@ -86,7 +100,7 @@ func (d *Desk) House() (*House, error) {
 func (d *Desk) close() {
 	if d.opened != nil {
 		if err := d.opened.Close(); err != nil {
-			fmt.Fprintln(d.streams.Err, "seimon:", err)
+			fmt.Fprintln(d.Err(), "seimon:", err)
 		}
 	}
 }
