@@ -25,6 +25,7 @@ const (
 // background hands the rooms' regular work and the sign-outs to the board.
 func (h *House) background() {
 	h.Jobs.Every("audit.seal", time.Second, h.Audit.Seal)
+	h.Jobs.EachNode("audit.settle", time.Minute, func(ctx context.Context) error { return h.Audit.Settle(ctx, false) })
 	h.Jobs.EachNode("outage.record", 5*time.Second, h.recordTold)
 	h.Jobs.EachNode("keyring.refresh", time.Minute, h.Ring.Refresh)
 	h.Jobs.EachNode("saml.refresh", time.Minute, h.samlFront().Refresh)

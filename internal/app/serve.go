@@ -80,6 +80,11 @@ func (h *House) Serve(ctx context.Context, l net.Listener, t *tls.Config, handle
 	}
 	stop()
 	all.Wait()
+	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
+	defer cancel()
+	if e := h.Audit.Settle(settle, true); e != nil {
+		h.Log.Error("what was only counted is not on record", "error", e)
+	}
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

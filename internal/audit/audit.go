@@ -36,8 +36,9 @@ const FactsLimit = 256 << 10
 
 // Log writes, finds, seals and verifies events.
 type Log struct {
-	db  *store.DB
-	mac func(data []byte) []byte
+	db    *store.DB
+	mac   func(data []byte) []byte
+	crowd crowd
 }
 
 // New returns the log in db. mac is a keyed hash whose key lives outside the

@@ -74,6 +74,10 @@ func (r *Report) line(p lang.Printer, e Entry) string {
 	if p.Has("diagnosis.event." + e.Type) {
 		text += field(p, e.Facts)
 	}
+	if more := e.Facts["more"]; more != "" {
+		since, _ := time.Parse(time.RFC3339, e.Facts["more_since"])
+		text += " " + p.T("diagnosis.explain.more."+e.Facts["more_of"], "more", more, "since", p.Moment(since))
+	}
 	if e.Actor != "" {
 		text += " [" + e.Actor + "]"
 	}

@@ -6,6 +6,8 @@ import (
 
 	"seimon/internal/authn"
 	"seimon/internal/diagnosis"
+	"seimon/internal/login/failed"
+	"seimon/internal/login/page"
 	"seimon/internal/login/transaction"
 	"seimon/internal/policy"
 	"seimon/internal/session"
@@ -66,7 +68,7 @@ func (h *Hall) Begin(w http.ResponseWriter, r *http.Request, a Ask) error {
 	if end != nil {
 		return end.send(w, r)
 	}
-	http.Redirect(w, r, h.path(t), http.StatusSeeOther)
+	http.Redirect(w, r, page.Path(t), http.StatusSeeOther)
 	return nil
 }
 
@@ -130,4 +132,13 @@ func (h *Hall) Current(r *http.Request) (session.Session, error) {
 	return s, err
 }
 
-func (h *Hall) path(t *transaction.Transaction) string { return "/login/" + t.ID }
+// bare is the sign-in page without a service: a bookmark, or the host name typed in.
+func (h *Hall) bare(w http.ResponseWriter, r *http.Request) error {
+	http.Redirect(w, r, "/portal", http.StatusSeeOther)
+	return nil
+}
+
+// Failed shows the page for an error that ended a request; see failed.Pages.
+func (h *Hall) Failed(w http.ResponseWriter, r *http.Request, err error) bool {
+	return failed.Pages{DB: h.DB, Site: h.Site, Parties: h.Parties, HelpURL: h.HelpURL}.Show(w, r, err)
+}

@@ -7,22 +7,12 @@ import (
 
 	"seimon/internal/authn"
 	"seimon/internal/factor"
+	"seimon/internal/login/failed"
 	"seimon/internal/login/transaction"
 	"seimon/internal/policy"
 	"seimon/internal/session"
 	"seimon/internal/store"
 )
-
-// errOtherBrowser says that a transaction was begun in another browser.
-var errOtherBrowser = errors.New("login: the transaction belongs to another browser")
-
-// errNoCookie says that the browser sent no cookie although we set one.
-var errNoCookie = errors.New("login: the browser keeps no cookies")
-
-// errWaitedTooLong says that a transaction is over.
-type errWaitedTooLong struct{ t *transaction.Transaction }
-
-func (e *errWaitedTooLong) Error() string { return "login: the transaction has expired" }
 
 // load reads a transaction, and refuses it to any browser but the one that began it.
 func (h *Hall) load(tx *store.Tx, id string, v visit) (*transaction.Transaction, error) {
@@ -31,11 +21,11 @@ func (h *Hall) load(tx *store.Tx, id string, v visit) (*transaction.Transaction,
 		return nil, err
 	}
 	if v.browser == "" {
-		return nil, errNoCookie
+		return nil, failed.ErrNoCookie
 	}
 	b, err := h.Sessions.Browser(tx, v.browser)
 	if errors.Is(err, session.ErrNone) || err == nil && b.ID != t.Browser {
-		err = errOtherBrowser
+		err = failed.ErrOtherBrowser
 	}
 	return t, err
 }
@@ -54,7 +44,7 @@ func (h *Hall) advance(ctx context.Context, id string, v visit, change func(tx *
 			return err
 		}
 		if tx.Now.After(t.Expires) {
-			return &errWaitedTooLong{t}
+			return &failed.Late{Transaction: t}
 		}
 		if change != nil {
 			if err = change(tx, t); err != nil {
@@ -89,7 +79,7 @@ func (h *Hall) repeat(tx *store.Tx, t *transaction.Transaction, v visit) (*endin
 		return nil, err
 	}
 	if !repeatable(t, s, tx.Now) || s.verdict.Step != policy.StepDone {
-		return nil, &errWaitedTooLong{t}
+		return nil, &failed.Late{Transaction: t}
 	}
 	return h.finish(tx, t, s)
 }
@@ -219,7 +209,7 @@ func (h *Hall) peek(ctx context.Context, id string, v visit) (t *transaction.Tra
 			return err
 		}
 		if t.Done.IsZero() && tx.Now.After(t.Expires) {
-			return &errWaitedTooLong{t}
+			return &failed.Late{Transaction: t}
 		}
 		return nil
 	})
@@ -236,7 +226,7 @@ func (h *Hall) leave(w http.ResponseWriter, r *http.Request, v visit) error {
 			return err
 		}
 		if !t.Done.IsZero() {
-			return &errWaitedTooLong{t}
+			return &failed.Late{Transaction: t}
 		}
 		s, err := h.look(tx, t, v)
 		if err != nil {

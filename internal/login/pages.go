@@ -12,7 +12,6 @@ import (
 	"seimon/internal/login/page"
 	"seimon/internal/login/transaction"
 	"seimon/internal/policy"
-	"seimon/internal/rp"
 	"seimon/internal/web"
 )
 
@@ -22,7 +21,7 @@ func printer(r *http.Request) lang.Printer { return web.Lang(r) }
 func (h *Hall) page(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, s *sight, fault *authn.Fault) error {
 	r = web.Prefer(r, t.Ask.Lang)
 	p := &page.Step{
-		Action: h.path(t), Pass: h.shelf.Pass(t, s.verdict.Step), Support: t.Support,
+		Action: page.Path(t), Pass: h.shelf.Pass(t, s.verdict.Step), Support: t.Support,
 		Who: t.Typed, Service: s.party.Name(printer(r).Tag()),
 	}
 	if t.Subject.UserName != "" && len(s.kase.Evidence) > 0 {
@@ -34,7 +33,7 @@ func (h *Hall) page(w http.ResponseWriter, r *http.Request, t *transaction.Trans
 	if fault != nil && fault.Code.Family() == "P1" {
 		p.Hints = diagnosis.Hints(printer(r), t.Typed)
 	}
-	view := web.View{Data: p, Party: Badge(s.party, printer(r).Tag()), Support: t.Support, Status: http.StatusOK, FormAction: t.Ask.Origins, Focus: true}
+	view := web.View{Data: p, Party: page.Badge(s.party, printer(r).Tag()), Support: t.Support, Status: http.StatusOK, FormAction: t.Ask.Origins, Focus: true}
 	if fault != nil {
 		view.Status = http.StatusUnprocessableEntity
 	}
@@ -46,7 +45,7 @@ func (h *Hall) page(w http.ResponseWriter, r *http.Request, t *transaction.Trans
 		if slices.Contains(s.verdict.Kinds, t.Way) {
 			view.Template, view.Title = "login.prove", ""
 			err = h.provePage(r, t, s, p)
-			p.Ways = append(p.Ways, page.Way{Kind: policy.Password, Path: h.path(t) + "?way=" + string(policy.Password)})
+			p.Ways = append(p.Ways, page.Way{Kind: policy.Password, Path: page.Path(t) + "?way=" + string(policy.Password)})
 		}
 	case policy.StepProve:
 		view.Template = "login.prove"
@@ -134,7 +133,7 @@ func (h *Hall) ways(t *transaction.Transaction, s *sight, shown authn.Kind) []pa
 	var out []page.Way
 	for _, k := range s.verdict.Kinds {
 		if k != shown {
-			out = append(out, page.Way{Kind: k, Path: h.path(t) + "?way=" + string(k)})
+			out = append(out, page.Way{Kind: k, Path: page.Path(t) + "?way=" + string(k)})
 		}
 	}
 	return out
@@ -152,9 +151,9 @@ func (h *Hall) denied(w http.ResponseWriter, r *http.Request, t *transaction.Tra
 	a := h.advice(r, s, fault)
 	return h.Site.Render(w, r, web.View{
 		Template: "login.denied", Title: "login.denied.title", Status: http.StatusForbidden, Support: t.Support,
-		Party: Badge(s.party, printer(r).Tag()), FormAction: t.Ask.Origins, Focus: true,
+		Party: page.Badge(s.party, printer(r).Tag()), FormAction: t.Ask.Origins, Focus: true,
 		Data: &page.Step{
-			Action: h.path(t), Pass: h.shelf.Pass(t, s.verdict.Step), Problem: a, Support: t.Support,
+			Action: page.Path(t), Pass: h.shelf.Pass(t, s.verdict.Step), Problem: a, Support: t.Support,
 			Again: fault.Code.Family()[0] == 'Z' || fault.Code == "T5",
 			Who:   t.Subject.UserName, Service: s.party.Name(printer(r).Tag()),
 		},
@@ -174,9 +173,4 @@ func (h *Hall) advice(r *http.Request, s *sight, f *authn.Fault) *diagnosis.Advi
 		},
 	})
 	return &a
-}
-
-// Badge is how a page shows the service that the person is going to.
-func Badge(p rp.Party, tag lang.Tag) *web.Party {
-	return &web.Party{Name: p.Name(tag), LogoURL: p.LogoURL}
 }

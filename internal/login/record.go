@@ -17,6 +17,7 @@ import (
 const (
 	eventBegun   = "signin.begun"
 	eventDecided = "signin.decided"
+	eventProved  = "signin.proved"
 	eventDone    = "signin.done"
 	eventDenied  = "signin.denied"
 )
@@ -42,7 +43,7 @@ func (h *Hall) event(t *transaction.Transaction, v visit, kind string, facts map
 func (h *Hall) note(tx *store.Tx, t *transaction.Transaction, s *sight, kind string, facts map[string]string) error {
 	all := map[string]string{"zone": s.zone.Name, "kind": string(s.zone.Kind), "agent": session.Classify(s.visit.agent).String()}
 	maps.Copy(all, facts)
-	return h.Audit.Append(tx, h.event(t, s.visit, kind, all))
+	return h.append(tx, s, h.event(t, s.visit, kind, all))
 }
 
 // record is note for what the sign-in itself brings about.
@@ -79,7 +80,7 @@ func (h *Hall) begun(tx *store.Tx, t *transaction.Transaction, s *sight) error {
 	if len(s.visit.client.Ignored) > 0 {
 		facts["ignored_headers"] = strings.Join(s.visit.client.Ignored, " ")
 	}
-	return h.Audit.Append(tx, h.event(t, s.visit, eventBegun, facts))
+	return h.append(tx, s, h.event(t, s.visit, eventBegun, facts))
 }
 
 // decided puts a decision on record when it is not the one recorded last.
@@ -92,7 +93,7 @@ func (h *Hall) decided(tx *store.Tx, t *transaction.Transaction, s *sight) error
 	if err != nil {
 		return err
 	}
-	return h.Audit.Append(tx, h.event(t, s.visit, eventDecided, facts))
+	return h.append(tx, s, h.event(t, s.visit, eventDecided, facts))
 }
 
 // ended puts the end of a sign-in on record, with the decision that it rests on.
@@ -111,5 +112,18 @@ func (h *Hall) ended(tx *store.Tx, t *transaction.Transaction, s *sight, o *Outc
 			facts["sso"] = "1"
 		}
 	}
-	return h.Audit.Append(tx, h.event(t, s.visit, kind, facts))
+	return h.append(tx, s, h.event(t, s.visit, kind, facts))
+}
+
+// append writes an event. While nothing is proved anybody can bring it about, so then it
+// is written only as far as the budget of its source goes, and counted beyond.
+func (h *Hall) append(tx *store.Tx, s *sight, e audit.Event) error {
+	if len(s.kase.Evidence) == 0 && e.Type != eventProved {
+		about := e
+		about.Support, about.Transaction, about.Facts = "", "", map[string]string{"code": e.Facts["code"]}
+		if _, room := h.Audit.Afford(audit.Many(), about); !room {
+			return nil
+		}
+	}
+	return h.Audit.Append(tx, e)
 }

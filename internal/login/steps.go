@@ -14,6 +14,7 @@ import (
 	"seimon/internal/authn"
 	"seimon/internal/directory"
 	"seimon/internal/factor"
+	"seimon/internal/login/page"
 	"seimon/internal/login/transaction"
 	"seimon/internal/policy"
 	"seimon/internal/store"
@@ -91,7 +92,7 @@ func (h *Hall) prove(w http.ResponseWriter, r *http.Request, t *transaction.Tran
 			t.MustChange, t.MustCode = kind, verified.MustChange
 		}
 		t.Step()
-		return h.note(tx, t, s, "signin.proved", withFacts(kind, "", verified.Facts))
+		return h.note(tx, t, s, eventProved, withFacts(kind, "", verified.Facts))
 	})
 	if authn.AsFault(err) != nil {
 		return h.refused(w, r, t, s, err)
@@ -125,7 +126,7 @@ func (h *Hall) more(w http.ResponseWriter, r *http.Request, t *transaction.Trans
 	if err := h.keepNotes(r.Context(), t); err != nil {
 		return err
 	}
-	http.Redirect(w, r, h.path(t)+"?way="+string(kind), http.StatusSeeOther)
+	http.Redirect(w, r, page.Path(t)+"?way="+string(kind), http.StatusSeeOther)
 	return nil
 }
 

@@ -144,7 +144,7 @@ func (t ticket) chain() []string {
 	return t.Proxies
 }
 
-// told lists the attributes (CAS Protocol 3.0, 2.5.7 and appendix B). What was proved
+// told lists the attributes (CAS Protocol 3.0, 2.5.7 and appendix A). What was proved
 // is among them: acr and amr are computed from the evidence.
 func told(t ticket) []fact {
 	list := []fact{

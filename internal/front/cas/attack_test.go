@@ -148,6 +148,7 @@ func TestAddressTricks(t *testing.T) {
 	b := g.browser()
 	g.ticket(b, home("wiki"))
 	for _, address := range tricks() {
+		b.Address = g.Stranger()
 		if b.Get(enter(address)); b.Left() || b.Status != http.StatusBadRequest {
 			t.Errorf("%q: %d %s", address, b.Status, b.Location())
 		}

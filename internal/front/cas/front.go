@@ -10,6 +10,7 @@ import (
 	"seimon/internal/audit"
 	"seimon/internal/lang"
 	"seimon/internal/login"
+	"seimon/internal/login/refused"
 	"seimon/internal/rp"
 	"seimon/internal/session"
 	"seimon/internal/store"
@@ -91,6 +92,7 @@ type Front struct {
 	Rooms
 	site     *web.Site
 	registry registry
+	refusals refused.Record
 }
 
 // New makes the front; Mount adds its routes.
@@ -101,7 +103,7 @@ func New(r Rooms) *Front {
 	if r.Client == nil {
 		r.Client = &http.Client{Timeout: 10 * time.Second}
 	}
-	return &Front{Rooms: r}
+	return &Front{Rooms: r, refusals: refused.Record{Front: Name, DB: r.DB, Audit: r.Audit, Log: r.Log}}
 }
 
 // Name implements login.Front.
@@ -110,9 +112,9 @@ func (f *Front) Name() string { return Name }
 // Mount adds the front's routes to the site (CAS Protocol 3.0, 2).
 func (f *Front) Mount(site *web.Site) {
 	f.site = site
-	site.Door("GET /cas/login", f.explained(f.login))
-	site.Door("POST /cas/login", f.explained(f.bringBack("/cas/login")))
-	site.Door("GET /cas/logout", f.explained(f.logout))
+	site.Door("GET /cas/login", f.refusals.Explained(f.login))
+	site.Door("POST /cas/login", f.refusals.Explained(f.bringBack("/cas/login")))
+	site.Door("GET /cas/logout", f.refusals.Explained(f.logout))
 	site.Machine("GET /cas/validate", f.validateOne)
 	site.Machine("GET /cas/serviceValidate", f.validate(kindService, false))
 	site.Machine("GET /cas/p3/serviceValidate", f.validate(kindService, true))

@@ -12,8 +12,8 @@ import (
 
 	"seimon/internal/audit"
 	"seimon/internal/authn"
-	"seimon/internal/diagnosis"
 	"seimon/internal/login"
+	"seimon/internal/login/page"
 	"seimon/internal/rp"
 	"seimon/internal/session"
 	"seimon/internal/store"
@@ -67,7 +67,7 @@ func (f *Front) login(w http.ResponseWriter, r *http.Request) error {
 	return f.Hall.Begin(w, r, login.Ask{
 		Front: Name, Party: s.ID, Request: sealed, Force: req.Renew,
 		Passive: req.Gateway,
-		Origins: login.Origins(address), Lang: strings.Fields(q.Get("locale")),
+		Origins: page.Origins(address), Lang: strings.Fields(q.Get("locale")),
 	})
 }
 
@@ -92,7 +92,7 @@ func (f *Front) warn(w http.ResponseWriter, r *http.Request, s *service, req *re
 	return true, f.site.Render(w, r, web.View{
 		Template: "cas.warn", Title: "cas.warn.title", TitleFacts: []any{"service", s.Party.Name(words.Tag())},
 		Data:  onward{s.Party.Name(words.Tag()), live.Subject.UserName, "/cas/login?" + again.Encode()},
-		Party: login.Badge(s.Party, words.Tag()), Focus: true,
+		Party: page.Badge(s.Party, words.Tag()), Focus: true,
 	})
 }
 
@@ -213,7 +213,7 @@ func (f *Front) nameless(tx *store.Tx, s *service, o login.Outcome) (login.Respo
 		words := web.Lang(r)
 		return f.site.Trouble(w, r, web.Trouble{
 			Status: http.StatusForbidden, Title: words.T("cas.nameless.title", "service", s.Party.Name(words.Tag())), Cause: words.T("cas.nameless.cause"),
-			Next: words.T("cas.nameless.next"), Support: o.Support, Party: login.Badge(s.Party, words.Tag()), Who: o.Subject.UserName,
+			Next: words.T("cas.nameless.next"), Support: o.Support, Party: page.Badge(s.Party, words.Tag()), Who: o.Subject.UserName,
 		})
 	}, err
 }
@@ -230,7 +230,7 @@ func (f *Front) send(w http.ResponseWriter, r *http.Request, s *service, q reque
 	}
 	return f.site.Render(w, r, web.View{
 		Template: "cas.post", Title: "cas.post.title", Data: ticketForm{q.Service, text},
-		Party: login.Badge(s.Party, web.Lang(r).Tag()), FormAction: login.Origins(q.Service), Focus: true,
+		Party: page.Badge(s.Party, web.Lang(r).Tag()), FormAction: page.Origins(q.Service), Focus: true,
 	})
 }
 
@@ -255,7 +255,7 @@ func (f *Front) without(s *service, q *request, support string) login.Respond {
 		words := web.Lang(r)
 		t := web.Trouble{
 			Status: http.StatusForbidden, Title: words.T("cas.none.title"), Cause: words.T("cas.none.cause", "service", s.Party.Name(words.Tag())),
-			Next: words.T("cas.none.next"), Support: support, Party: login.Badge(s.Party, words.Tag()),
+			Next: words.T("cas.none.next"), Support: support, Party: page.Badge(s.Party, words.Tag()),
 			Actions: []web.Action{{Label: words.T("cas.again"), URL: "/cas/login?" + url.Values{"service": {q.Service}}.Encode()}},
 		}
 		if s.HomeURL != "" {
@@ -287,7 +287,7 @@ func (f *Front) logout(w http.ResponseWriter, r *http.Request) error {
 		case no == nil:
 			return err
 		default: // the person wants to leave all the same, but goes nowhere from here
-			f.record(r, no)
+			f.refusals.Put(r, no)
 		}
 	}
 	return f.Exit.SignOut(w, r, ask)
@@ -315,39 +315,13 @@ func shorten(text string) string {
 // ticketForms is everything that a CAS server may have made as a ticket.
 var ticketForms = regexp.MustCompile(`\b(ST|PT|PGT|PGTIOU|TGT|LT)-[A-Za-z0-9.\-]+`)
 
-// explained puts a cause on record under a support code that the page will show.
-func (f *Front) explained(h web.Handler) web.Handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		err := h(w, r)
-		cause := authn.AsFault(err)
-		if cause == nil || cause.Code.Family() != "R3" {
-			return err
-		}
-		shown := &authn.Fault{Code: cause.Code, Facts: maps.Clone(cause.Facts), Cause: cause.Cause}
-		shown.Facts["support"] = f.record(r, cause)
-		return shown
-	}
-}
-
-// record puts a cause on record and gives its support code.
-func (f *Front) record(r *http.Request, cause *authn.Fault) string {
-	support, party, facts := diagnosis.NewCode(), cause.Facts["party"], maps.Clone(cause.Facts)
-	facts["code"], facts["front"] = string(cause.Code), Name
-	delete(facts, "party")
-	err := f.DB.Write(r.Context(), func(tx *store.Tx) error {
-		return f.Audit.Append(tx, audit.Event{
-			Type: "request.refused", Support: support, Party: party, Address: web.ClientOf(r).Addr.String(), Facts: facts,
-		})
-	})
-	if err != nil {
-		f.Log.Error("a refused request is not on record", "error", err)
-	}
-	return support
-}
-
 // note puts what happened to a ticket on record.
 func (f *Front) note(tx *store.Tx, t ticket, event string, facts map[string]string) error {
-	return f.Audit.Append(tx, audit.Event{
-		Type: event, Account: t.Subject.Account, Actor: "service:" + t.party, Session: t.session, Party: t.party, Facts: facts,
-	})
+	return f.Audit.Append(tx, t.event(event, facts))
+}
+
+func (t ticket) event(kind string, facts map[string]string) audit.Event {
+	return audit.Event{
+		Type: kind, Account: t.Subject.Account, Actor: "service:" + t.party, Session: t.session, Party: t.party, Facts: facts,
+	}
 }

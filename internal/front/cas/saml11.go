@@ -14,7 +14,7 @@ import (
 	"seimon/internal/authn"
 )
 
-// The names of SAML 1.1 that samlValidate speaks (CAS Protocol 3.0, appendix "SAML 1.1").
+// The names of SAML 1.1 that samlValidate speaks (CAS Protocol 3.0, 4.2).
 const (
 	soapSpace      = "http://schemas.xmlsoap.org/soap/envelope/"
 	protocolSpace  = "urn:oasis:names:tc:SAML:1.0:protocol"
@@ -82,7 +82,7 @@ func attribute(e xml.StartElement, name string) string {
 	return ""
 }
 
-// samlValidate answers a validation in SAML 1.1 (CAS Protocol 3.0, appendix "SAML 1.1").
+// samlValidate answers a validation in SAML 1.1 (CAS Protocol 3.0, 4.2).
 func (f *Front) samlValidate(w http.ResponseWriter, r *http.Request) error {
 	target := r.URL.Query().Get("TARGET")
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxSAML+1))

@@ -3,9 +3,11 @@ package fronttest
 import (
 	"math/rand/v2"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
+	"seimon/internal/audit"
 	"seimon/internal/authn"
 	"seimon/internal/directory"
 	"seimon/internal/login/logintest"
@@ -238,6 +240,64 @@ func unknownService(s *scene) {
 	if b.Get(s.Ask("closed", false)); b.Left() || b.Status < http.StatusBadRequest {
 		s.Errorf("a closed service got %d at %s", b.Status, b.Location())
 	}
+}
+
+// floodStaysSmall sends what is refused, and what is begun and left, again and again:
+// the record grows by a bounded number of rows, every support code that a page shows
+// leads to one of them, and whoever comes from elsewhere is on record in full.
+func floodStaysSmall(s *scene) {
+	b := s.browser("203.0.113.66")
+	for range 80 {
+		b.Get(s.Ask("nobody", false))
+		if rows := s.records(audit.Query{Support: code.FindString(b.Text())}); len(rows) == 0 {
+			s.Fatalf("the page shows a code that leads nowhere: %s", b.Text())
+		}
+	}
+	if n := len(s.records(audit.Query{TypePrefix: "request.refused"})); n == 0 || n > audit.Few().Cause {
+		s.Errorf("80 wrong requests made %d rows", n)
+	}
+	most := audit.Many().Source
+	for i := range most + 100 {
+		if i%100 == 0 { // what one page after the other costs is not the matter here
+			b = s.browser("203.0.113.66")
+		}
+		b.Get(s.Ask("library", i%2 == 0))
+	}
+	all := s.records(audit.Query{})
+	if n := len(all); n > 2*most+audit.Few().Cause {
+		s.Errorf("sign-ins that nobody went on with made %d rows", n)
+	}
+	if _, ok := s.enter(b, "library", s.taro); !ok {
+		s.Fatal("taro cannot sign in behind the flood")
+	}
+	on := map[string]bool{}
+	for _, e := range s.records(audit.Query{})[len(all):] {
+		on[e.Type] = true
+	}
+	if !on["signin.proved"] || !on["signin.done"] {
+		s.Errorf("a sign-in behind the flood left %v", on)
+	}
+	elsewhere := s.browser(logintest.Home)
+	elsewhere.Get(s.Ask("nobody", false))
+	if rows := s.records(audit.Query{Support: code.FindString(elsewhere.Text())}); len(rows) != 1 || rows[0].Address != logintest.Home {
+		s.Errorf("somebody else's refused request: %v", rows)
+	}
+}
+
+// code is a support code.
+var code = regexp.MustCompile(`[0-9A-Z]{4}-[0-9A-Z]{4}`)
+
+func (s *scene) records(q audit.Query) (out []audit.Event) {
+	s.Helper()
+	q.Limit = 10_000
+	err := s.House.DB.Read(s.Context(), func(tx *store.Tx) (err error) {
+		out, err = s.House.Audit.Find(tx, q)
+		return err
+	})
+	if err != nil {
+		s.Fatal(err)
+	}
+	return out
 }
 
 func signOutReaches(s *scene) {

@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"strings"
 
-	"seimon/internal/login"
+	"seimon/internal/login/page"
 	"seimon/internal/rp"
 	"seimon/internal/web"
 )
@@ -38,15 +38,15 @@ func (f *Front) send(w http.ResponseWriter, r *http.Request, a answer, values ur
 		http.Redirect(w, r, withQuery(a.redirect, values), http.StatusSeeOther)
 		return nil
 	}
-	page := formPage{Action: a.redirect}
+	form := formPage{Action: a.redirect}
 	for _, name := range []string{"code", "error", "error_description", "state", "iss"} {
 		if v := values.Get(name); v != "" {
-			page.Fields = append(page.Fields, formField{name, v})
+			form.Fields = append(form.Fields, formField{name, v})
 		}
 	}
 	return f.site.Render(w, r, web.View{
-		Template: "oidc.formpost", Title: "oidc.formpost.title", Data: page,
-		Party: login.Badge(a.party, web.Lang(r).Tag()), FormAction: origins(a.redirect), Focus: true,
+		Template: "oidc.formpost", Title: "oidc.formpost.title", Data: form,
+		Party: page.Badge(a.party, web.Lang(r).Tag()), FormAction: origins(a.redirect), Focus: true,
 	})
 }
 

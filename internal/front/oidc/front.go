@@ -13,6 +13,7 @@ import (
 	"seimon/internal/keyring"
 	"seimon/internal/lang"
 	"seimon/internal/login"
+	"seimon/internal/login/refused"
 	"seimon/internal/rp"
 	"seimon/internal/session"
 	"seimon/internal/store"
@@ -95,12 +96,13 @@ func (l Lives) withDefaults() Lives {
 // Front answers OpenID Connect and OAuth requests.
 type Front struct {
 	Rooms
-	site    *web.Site
-	issuer  string
-	clients clients
-	signers signers
-	skews   skews
-	known   []byte // the discovery document
+	site     *web.Site
+	issuer   string
+	clients  clients
+	signers  signers
+	skews    skews
+	refusals refused.Record
+	known    []byte // the discovery document
 }
 
 // New makes the front; Mount adds its routes.
@@ -112,7 +114,7 @@ func New(r Rooms) *Front {
 	if r.Client == nil {
 		r.Client = &http.Client{Timeout: 10 * time.Second}
 	}
-	return &Front{Rooms: r}
+	return &Front{Rooms: r, refusals: refused.Record{Front: Name, DB: r.DB, Audit: r.Audit, Log: r.Log}}
 }
 
 // Templates are the front's pages, to be added to the site before it is served.
@@ -151,10 +153,10 @@ func (f *Front) Mount(site *web.Site) {
 	site.Machine("GET "+pathMetadata, f.discovery)
 	site.Machine("GET "+pathKeys, f.keys)
 
-	site.Door("GET "+pathAuthorize, f.explained(f.authorize))
-	site.Door("POST "+pathAuthorize, f.explained(f.bringBack(pathAuthorize)))
-	site.Door("GET "+pathLogout, f.explained(f.logout))
-	site.Door("POST "+pathLogout, f.explained(f.bringBack(pathLogout)))
+	site.Door("GET "+pathAuthorize, f.refusals.Explained(f.authorize))
+	site.Door("POST "+pathAuthorize, f.refusals.Explained(f.bringBack(pathAuthorize)))
+	site.Door("GET "+pathLogout, f.refusals.Explained(f.logout))
+	site.Door("POST "+pathLogout, f.refusals.Explained(f.bringBack(pathLogout)))
 
 	site.Machine("POST "+pathPushed, f.push)
 	site.Machine("POST "+pathToken, f.token)

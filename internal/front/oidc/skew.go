@@ -7,9 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"seimon/internal/audit"
+	"seimon/internal/authn"
 	"seimon/internal/diagnosis"
-	"seimon/internal/store"
 )
 
 // skew is by how much the clock of a client that signed something differs from ours,
@@ -73,22 +72,8 @@ func (f *Front) wrongClock(ctx context.Context, c *client, s *skew) string {
 	known, ok := f.skews.last[c.ID]
 	f.skews.mu.Unlock()
 	if !ok || now.Sub(known.at) >= skewQuiet {
-		known = noted{now, diagnosis.NewCode()}
-		err := f.DB.Write(ctx, func(tx *store.Tx) error {
-			code := "B3." + direction
-			if ours, err := diagnosis.OwnClock(tx, f.Audit, c.ID, direction); err != nil {
-				return err
-			} else if ours {
-				code = "B3.here"
-			}
-			return f.Audit.Append(tx, audit.Event{
-				Type: diagnosis.EventRefused, Support: known.support, Party: c.ID,
-				Facts: map[string]string{"code": code, "seconds": strconv.FormatInt(seconds, 10), diagnosis.FactDirection: direction, "what": s.what, "front": Name},
-			})
-		})
-		if err != nil {
-			f.Log.Error("a wrong clock is not on record", "error", err)
-		}
+		known = noted{now, f.refusals.PutOf(ctx, authn.NewFault(authn.Code("B3."+direction), "party", c.ID,
+			"seconds", strconv.FormatInt(seconds, 10), diagnosis.FactDirection, direction, "what", s.what))}
 		f.skews.mu.Lock()
 		if f.skews.last == nil {
 			f.skews.last = map[string]noted{}

@@ -11,6 +11,7 @@ import (
 	"seimon/internal/directory"
 	"seimon/internal/front/saml/metadata"
 	"seimon/internal/login"
+	"seimon/internal/login/page"
 	"seimon/internal/rp"
 	"seimon/internal/store"
 	"seimon/internal/web"
@@ -52,7 +53,7 @@ func (f *Front) replayed(s *service, q *request) login.Respond {
 		words := web.Lang(r)
 		t := web.Trouble{
 			Status: http.StatusBadRequest, Cause: words.T("saml.replayed.cause"), Next: words.T("saml.replayed.next"),
-			Support: f.record(r, fault(badRequest, q.Party, "ID", q.ID)), Party: login.Badge(s.Party, words.Tag()),
+			Support: f.refusals.Put(r, fault(badRequest, q.Party, "ID", q.ID)), Party: page.Badge(s.Party, words.Tag()),
 		}
 		if s.HomeURL != "" {
 			t.Actions = []web.Action{{Label: words.T("saml.replayed.home", "service", s.Party.Name(words.Tag())), URL: s.HomeURL}}

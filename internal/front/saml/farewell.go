@@ -16,6 +16,7 @@ import (
 	"seimon/internal/front/saml/xmldoc"
 	"seimon/internal/front/saml/xmlsig"
 	"seimon/internal/login"
+	"seimon/internal/login/page"
 	"seimon/internal/rp"
 	"seimon/internal/session"
 	"seimon/internal/store"
@@ -172,11 +173,11 @@ func (f *Front) next(w http.ResponseWriter, r *http.Request, g *farewell) error 
 
 // ahead lists the origins that the browser may still be sent to after a form of ours.
 func (f *Front) ahead(r *http.Request, g *farewell) []string {
-	out := login.Origins(g.Back)
+	out := page.Origins(g.Back)
 	add := func(party string) {
 		if s, err := f.service(r, party); err == nil {
 			for _, e := range s.Logout {
-				out = append(append(out, login.Origins(e.Location)...), login.Origins(e.Response)...)
+				out = append(append(out, page.Origins(e.Location)...), page.Origins(e.Response)...)
 			}
 		}
 	}
@@ -309,7 +310,7 @@ func (f *Front) carry(w http.ResponseWriter, r *http.Request, p parcel) error {
 		}
 		if p.gentle {
 			w.Header().Set("Refresh", "0;url="+address)
-			return f.site.Render(w, r, web.View{Template: "saml.on", Title: "saml.leave.title", Data: address, Party: login.Badge(p.s.Party, web.Lang(r).Tag()), Focus: true})
+			return f.site.Render(w, r, web.View{Template: "saml.on", Title: "saml.leave.title", Data: address, Party: page.Badge(p.s.Party, web.Lang(r).Tag()), Focus: true})
 		}
 		http.Redirect(w, r, address, http.StatusSeeOther)
 		return nil
@@ -318,13 +319,13 @@ func (f *Front) carry(w http.ResponseWriter, r *http.Request, p parcel) error {
 	if err != nil {
 		return err
 	}
-	page := formPage{Action: p.address, Fields: []formField{{p.field, base64.StdEncoding.EncodeToString(text)}}}
+	form := formPage{Action: p.address, Fields: []formField{{p.field, base64.StdEncoding.EncodeToString(text)}}}
 	if p.relay != "" {
-		page.Fields = append(page.Fields, formField{"RelayState", p.relay})
+		form.Fields = append(form.Fields, formField{"RelayState", p.relay})
 	}
 	return f.site.Render(w, r, web.View{
-		Template: "saml.post", Title: "saml.leave.title", Data: page,
-		Party: login.Badge(p.s.Party, web.Lang(r).Tag()), FormAction: append(login.Origins(p.address), p.on...), Focus: true,
+		Template: "saml.post", Title: "saml.leave.title", Data: form,
+		Party: page.Badge(p.s.Party, web.Lang(r).Tag()), FormAction: append(page.Origins(p.address), p.on...), Focus: true,
 	})
 }
 

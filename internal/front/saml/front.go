@@ -17,6 +17,7 @@ import (
 	"seimon/internal/directory"
 	"seimon/internal/lang"
 	"seimon/internal/login"
+	"seimon/internal/login/refused"
 	"seimon/internal/rp"
 	"seimon/internal/session"
 	"seimon/internal/store"
@@ -118,6 +119,7 @@ type Front struct {
 	services  services
 	unpackers sync.Pool // of DEFLATE
 	fetched   fetchLog
+	refusals  refused.Record
 }
 
 // New makes the front; Mount adds its routes. Found must have run before the first
@@ -132,7 +134,7 @@ func New(r Rooms) *Front {
 	if r.Settings.Patience == 0 {
 		r.Settings.Patience = patience
 	}
-	return &Front{Rooms: r}
+	return &Front{Rooms: r, refusals: refused.Record{Front: Name, DB: r.DB, Audit: r.Audit, Log: r.Log, Told: told}}
 }
 
 // Templates are the front's pages, to be added to the site before it is served.
@@ -178,30 +180,30 @@ func former() map[string]string {
 func (f *Front) Mount(site *web.Site) {
 	f.site = site
 	site.Machine("GET "+pathMetadata, f.metadata)
-	site.Door("GET "+pathSSO, f.explained(f.byRedirect))
-	site.Door("POST "+pathSSO, f.explained(f.byPost))
-	site.Door("GET "+pathGo, f.explained(f.resume))
-	site.Door("GET "+pathStart, f.explained(f.start))
-	site.Door("GET "+pathLogout, f.explained(f.logoutByRedirect))
-	site.Door("POST "+pathLogout, f.explained(f.logoutByPost))
+	site.Door("GET "+pathSSO, f.refusals.Explained(f.byRedirect))
+	site.Door("POST "+pathSSO, f.refusals.Explained(f.byPost))
+	site.Door("GET "+pathGo, f.refusals.Explained(f.resume))
+	site.Door("GET "+pathStart, f.refusals.Explained(f.start))
+	site.Door("GET "+pathLogout, f.refusals.Explained(f.logoutByRedirect))
+	site.Door("POST "+pathLogout, f.refusals.Explained(f.logoutByPost))
 	site.Machine("POST "+pathCalled, f.called)
-	site.Door("GET "+pathLeave, f.explained(f.resumeLogout))
-	site.Door("GET "+pathNext, f.explained(f.goOn(true)))
-	site.Door("GET "+pathOn, f.explained(f.goOn(false)))
+	site.Door("GET "+pathLeave, f.refusals.Explained(f.resumeLogout))
+	site.Door("GET "+pathNext, f.refusals.Explained(f.goOn(true)))
+	site.Door("GET "+pathOn, f.refusals.Explained(f.goOn(false)))
 	for path, what := range former() {
 		switch what {
 		case "GETOUT":
-			site.Door("GET "+path, f.explained(f.logoutByRedirect))
+			site.Door("GET "+path, f.refusals.Explained(f.logoutByRedirect))
 		case "POSTOUT":
-			site.Door("POST "+path, f.explained(f.logoutByPost))
+			site.Door("POST "+path, f.refusals.Explained(f.logoutByPost))
 		case "SOAPOUT":
 			site.Machine("POST "+path, f.called)
 		case "GET":
-			site.Door("GET "+path, f.explained(f.byRedirect))
+			site.Door("GET "+path, f.refusals.Explained(f.byRedirect))
 		case "POST":
-			site.Door("POST "+path, f.explained(f.byPost))
+			site.Door("POST "+path, f.refusals.Explained(f.byPost))
 		case "START":
-			site.Door("GET "+path, f.explained(f.start))
+			site.Door("GET "+path, f.refusals.Explained(f.start))
 		case "METADATA":
 			site.Machine("GET "+path, f.metadata)
 		}

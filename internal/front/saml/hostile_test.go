@@ -187,6 +187,7 @@ func (g *gate) refused(t *testing.T, address, name string, v url.Values) {
 	t.Helper()
 	before := len(g.events("request.refused"))
 	b := g.browser()
+	b.Address = g.Stranger()
 	b.ForeignPost("https://library.example.org", address, v)
 	if b.Status < 400 || b.Status >= 500 || b.Left() || strings.Contains(b.Body, "SAMLResponse") || strings.Contains(b.Body, `name="username"`) {
 		t.Errorf("%s: %d at %s\n%s", name, b.Status, b.Location(), b.Text())

@@ -13,6 +13,7 @@ import (
 	"seimon/internal/front/saml/metadata"
 	"seimon/internal/front/saml/xmldoc"
 	"seimon/internal/login"
+	"seimon/internal/login/page"
 	"seimon/internal/rp"
 	"seimon/internal/store"
 	"seimon/internal/web"
@@ -209,7 +210,7 @@ func (f *Front) subject(q *request, n *xmldoc.Node) *status {
 func (q *request) ask(f *Front, sealed []byte) login.Ask {
 	a := login.Ask{
 		Front: Name, Party: q.Party, Request: sealed, Force: q.Force, Passive: q.Passive,
-		Origins: login.Origins(q.Consumer),
+		Origins: page.Origins(q.Consumer),
 	}
 	if strings.Contains(q.Subject, "@") {
 		a.Hint, _, _ = strings.Cut(q.Subject, "@")

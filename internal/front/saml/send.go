@@ -4,7 +4,7 @@ import (
 	"encoding/base64"
 	"net/http"
 
-	"seimon/internal/login"
+	"seimon/internal/login/page"
 	"seimon/internal/web"
 )
 
@@ -34,13 +34,13 @@ func (f *Front) send(w http.ResponseWriter, r *http.Request, v reply) error {
 	if err != nil {
 		return err
 	}
-	page := formPage{Action: v.q.Consumer, Fields: []formField{{"SAMLResponse", base64.StdEncoding.EncodeToString(text)}}}
+	form := formPage{Action: v.q.Consumer, Fields: []formField{{"SAMLResponse", base64.StdEncoding.EncodeToString(text)}}}
 	if v.q.Relay != "" {
-		page.Fields = append(page.Fields, formField{"RelayState", v.q.Relay})
+		form.Fields = append(form.Fields, formField{"RelayState", v.q.Relay})
 	}
 	w.Header().Set("Cache-Control", "no-store") // SAML Bindings 2.0, 3.5.5.1
 	return f.site.Render(w, r, web.View{
-		Template: "saml.post", Title: "saml.post.title", Data: page,
-		Party: login.Badge(v.s.Party, web.Lang(r).Tag()), FormAction: login.Origins(v.q.Consumer), Focus: true,
+		Template: "saml.post", Title: "saml.post.title", Data: form,
+		Party: page.Badge(v.s.Party, web.Lang(r).Tag()), FormAction: page.Origins(v.q.Consumer), Focus: true,
 	})
 }

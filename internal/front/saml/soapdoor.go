@@ -44,10 +44,10 @@ func (f *Front) called(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case errors.As(err, &bad):
 		cause = fault(badLogout, "", "soap:Envelope", "").Because(err)
-		f.record(r, cause)
+		f.refusals.Put(r, cause)
 		return answerFault(w, bad)
 	case cause != nil:
-		support := f.record(r, cause)
+		support := f.refusals.Put(r, cause)
 		if q == nil {
 			return answerFault(w, soapFault{"Client", complaint(cause) + " (" + support + ")"})
 		}

@@ -31,6 +31,7 @@ func (g *gate) call(text string, header ...string) (code int, answer *xmldoc.Nod
 	g.T.Helper()
 	r := httptest.NewRequest(http.MethodPost, soapDoor, strings.NewReader(text))
 	r.Header.Set("Content-Type", "text/xml; charset=UTF-8")
+	r.RemoteAddr = g.Stranger()
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}

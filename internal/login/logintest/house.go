@@ -5,6 +5,8 @@ package logintest
 
 import (
 	"log/slog"
+	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -130,6 +132,15 @@ type House struct {
 	Cards    *card.Book
 	Tries    *clientcert.Attempts
 	Door     *certdoor.Door
+
+	strangers atomic.Uint32
+}
+
+// Stranger is the address and port of a client that nobody has met, another one at each
+// call: what one source may put on record is bounded.
+func (h *House) Stranger() string {
+	n := h.strangers.Add(1)
+	return netip.AddrFrom4([4]byte{198, 18, byte(n >> 8), byte(n)}).String() + ":40000" // RFC 2544
 }
 
 // Schemas are the tables of every room of a house.

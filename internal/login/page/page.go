@@ -6,13 +6,16 @@
 package page
 
 import (
+	"net/url"
 	"strings"
 
 	"seimon/internal/authn"
 	"seimon/internal/diagnosis"
 	"seimon/internal/lang"
+	"seimon/internal/login/transaction"
 	"seimon/internal/policy"
 	"seimon/internal/rp"
+	"seimon/internal/web"
 )
 
 // Step is what every page of a sign-in shows around its fields.
@@ -77,4 +80,21 @@ func Agreement(doc *policy.Document, tag lang.Tag) (version string, paragraphs [
 		text = ja
 	}
 	return version, strings.Split(strings.TrimSpace(text), "\n\n")
+}
+
+// Path is where a sign-in goes on.
+func Path(t *transaction.Transaction) string { return "/login/" + t.ID }
+
+// Badge is how a page shows the service that the person is going to.
+func Badge(p rp.Party, tag lang.Tag) *web.Party {
+	return &web.Party{Name: p.Name(tag), LogoURL: p.LogoURL}
+}
+
+// Origins gives the origin of an address, for the page's form-action.
+func Origins(address string) []string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return nil
+	}
+	return []string{u.Scheme + "://" + u.Host}
 }

@@ -12,6 +12,7 @@ import (
 	"seimon/internal/audit"
 	"seimon/internal/lang"
 	"seimon/internal/login"
+	"seimon/internal/login/page"
 	"seimon/internal/rp"
 	"seimon/internal/session"
 	"seimon/internal/store"
@@ -138,7 +139,7 @@ func (x *Exit) confirmSignOut(w http.ResponseWriter, r *http.Request, a login.Si
 		}
 		asker, err := x.parties.Get(tx, a.Party)
 		if err == nil {
-			party = login.Badge(asker, web.Lang(r).Tag())
+			party = page.Badge(asker, web.Lang(r).Tag())
 		}
 		if errors.Is(err, rp.ErrNone) {
 			return nil
@@ -150,7 +151,7 @@ func (x *Exit) confirmSignOut(w http.ResponseWriter, r *http.Request, a login.Si
 	}
 	return x.site.Render(w, r, web.View{
 		Template: "signout.ask", Title: "signout.title", Data: p, Who: current.Subject.UserName,
-		Party: party, FormAction: login.Origins(a.Return), Focus: true,
+		Party: party, FormAction: page.Origins(a.Return), Focus: true,
 	})
 }
 
