@@ -29,6 +29,7 @@ func (h *House) background() {
 	h.Jobs.EachNode("outage.record", 5*time.Second, h.recordTold)
 	h.Jobs.EachNode("keyring.refresh", time.Minute, h.Ring.Refresh)
 	h.Jobs.EachNode("saml.refresh", time.Minute, h.samlFront().Refresh)
+	h.Jobs.Every("saml.renew", 10*time.Minute, h.samlFront().Renew)
 	h.Jobs.Every("factor.reseal", time.Hour, func(ctx context.Context) error {
 		_, err := h.Bindings.Reseal(ctx, h.Ring.Head())
 		if err == nil {

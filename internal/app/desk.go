@@ -20,6 +20,7 @@ import (
 	"seimon/internal/diagnosis"
 	"seimon/internal/directory"
 	"seimon/internal/factor/password"
+	"seimon/internal/front/saml/metadata"
 	"seimon/internal/lang"
 	"seimon/internal/policy"
 	"seimon/internal/rp"
@@ -63,6 +64,14 @@ func (d *Desk) look() {
 // Open opens a file, or standard input for "-", which can be read again unless it is
 // typed.
 func (d *Desk) Open(name string) (io.ReadCloser, error) {
+	if metadata.Remote(name) {
+		h, err := d.House()
+		if err != nil {
+			return nil, err
+		}
+		text, err := metadata.Fetch(d.Context(), h.samlFront().Client, name)
+		return io.NopCloser(bytes.NewReader(text)), err
+	}
 	if name != "-" {
 		return os.Open(name)
 	}

@@ -97,6 +97,7 @@ func (h *House) checks(p lang.Printer) []diagnosis.Check {
 		{Code: "status", Run: h.checkStatus},
 		{Code: "tasks", Run: h.checkTasks},
 		{Code: "feed", Run: h.checkFeeds},
+		{Code: "service", Run: h.checkServices},
 	}
 	if h.options.Transport == nil {
 		list = append(list, diagnosis.Check{Code: "mailserver", Run: h.checkMailServer})

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
+	"time"
 
+	"seimon/internal/diagnosis"
 	"seimon/internal/directory"
 	"seimon/internal/front/saml"
 	"seimon/internal/login"
@@ -112,6 +115,33 @@ func (d *Desk) Surroundings() (saml.Surroundings, error) {
 		},
 		Lookup: net.DefaultResolver.LookupHost,
 	}, nil
+}
+
+// serviceWarning is how long before its end the metadata of a service should be renewed.
+const serviceWarning = 7 * 24 * time.Hour
+
+// checkServices warns before the metadata of a registered service dies, and when it cannot
+// be fetched any more.
+func (h *House) checkServices(ctx context.Context) ([]diagnosis.Finding, error) {
+	var all []saml.Renewal
+	err := h.DB.Read(ctx, func(tx *store.Tx) (err error) {
+		all, err = h.samlFront().Renewals(tx)
+		return err
+	})
+	var out []diagnosis.Finding
+	for _, n := range all {
+		left := n.Until.Sub(h.DB.Now())
+		facts := []string{"service", n.Name, "party", n.Party, "until", n.Until.UTC().Format(time.RFC3339), "days", strconv.Itoa(int(left.Hours() / 24)), "reason", n.Fault}
+		switch {
+		case !n.Until.IsZero() && left <= 0:
+			out = append(out, found("service.expired", diagnosis.Broken, facts...)...)
+		case !n.Until.IsZero() && left < serviceWarning && (n.URL == "" || n.Fails > 0):
+			out = append(out, found("service.soon", diagnosis.Warn, facts...)...)
+		case n.Fails >= 3:
+			out = append(out, found("service.failing", diagnosis.Warn, facts...)...)
+		}
+	}
+	return out, err
 }
 
 // SAML is what the commands about the SAML identity provider work with.

@@ -21,7 +21,8 @@ type Env interface {
 	Context() context.Context
 	// Parties opens the database and the book.
 	Parties() (*store.DB, *Book, error)
-	// Open opens a named file, or standard input for "-".
+	// Open opens a named file, standard input for "-", or what is at an address
+	// (https://...).
 	Open(name string) (io.ReadCloser, error)
 	Out() io.Writer
 	// Record writes an audit event about a party in the caller's transaction.
@@ -170,7 +171,7 @@ func (c *RemoveCommand) Run(env Env) error {
 
 // ImportCommand is "seimon party import".
 type ImportCommand struct {
-	File string `arg:"" help:"JSON document with one service or a list, or the SAML metadata of a service; - for standard input."`
+	File string `arg:"" help:"JSON document with one service or a list, or the SAML metadata of a service; - for standard input. Metadata at an address (https://...) is fetched, and again every six hours from then on."`
 	JSON bool   `help:"Print JSON."`
 }
 
@@ -189,7 +190,14 @@ func (c *ImportCommand) Run(env Env) error {
 	if err != nil {
 		return err
 	}
-	list, notes, foreign, err := book.foreign(text, db.Now())
+	address := ""
+	if strings.HasPrefix(c.File, "https://") {
+		address = c.File
+	}
+	list, notes, foreign, err := book.foreign(text, address, db.Now())
+	if !foreign && address != "" {
+		return fmt.Errorf("%s: what is there is no metadata of a service", c.File)
+	}
 	if !foreign {
 		list, err = ReadDocument(bytes.NewReader(text))
 	}

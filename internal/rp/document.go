@@ -59,14 +59,24 @@ func readAll(r io.Reader) ([]byte, error) {
 }
 
 // foreign reads a document in which a service describes itself in the words of its
-// protocol; ok is false when no protocol knows it.
-func (b *Book) foreign(text []byte, now time.Time) (list []Party, notes []string, ok bool, err error) {
+// protocol; ok is false when no protocol knows it. An address is where it came from.
+func (b *Book) foreign(text []byte, address string, now time.Time) (list []Party, notes []string, ok bool, err error) {
 	for _, c := range b.checks {
-		if c.Import != nil {
-			if list, notes, ok, err = c.Import(text, now); ok {
-				return list, notes, ok, err
+		if c.Import == nil {
+			continue
+		}
+		if list, notes, ok, err = c.Import(text, now); !ok {
+			continue
+		}
+		for i := range list {
+			if err == nil && address != "" && c.From != nil {
+				err = c.From(&list[i], address)
 			}
 		}
+		return list, notes, ok, err
+	}
+	if bytes.HasPrefix(bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\ufeff"))), []byte("<")) {
+		return nil, nil, true, errors.New("this is neither JSON nor the metadata of a service (EntityDescriptor of SAML 2.0)")
 	}
 	return nil, nil, false, nil
 }

@@ -94,4 +94,7 @@ type Check struct {
 	// themselves, makes parties of one, with notes for whoever registers them. ok is
 	// false when the text is no such document. May be nil.
 	Import func(text []byte, now time.Time) (list []Party, notes []string, ok bool, err error)
+	// From notes in a party that Import made where its document came from and will be
+	// fetched again. May be nil.
+	From func(p *Party, address string) error
 }

@@ -25,7 +25,9 @@ type Env interface {
 
 // Command is "seimon saml".
 type Command struct {
-	Keys KeysCommand `cmd:"" help:"The signing keys that services know."`
+	Keys     KeysCommand       `cmd:"" help:"The signing keys that services know."`
+	Services RegisteredCommand `cmd:"" help:"List the registered services and how their metadata stays up to date."`
+	Renew    RenewCommand      `cmd:"" help:"Fetch the metadata of a service that was registered from an address."`
 }
 
 // KeysCommand is "seimon saml keys".

@@ -22,6 +22,11 @@ type Registration struct {
 	metadata.Service
 	// Renews is taken on the way in only: Service is new, the rest stays as it was.
 	Renews bool `json:"renews,omitempty"`
+	// URL is where the metadata is fetched again and again; empty when it came by hand.
+	URL string `json:"metadata_url,omitempty"`
+	// Signer is the certificate, base64 DER, whose key must have signed what is fetched;
+	// without one whoever answers at URL, by TLS, speaks for the service.
+	Signer string `json:"metadata_signer,omitempty"`
 	// Sign is what is signed: "response", "assertion" or "both". By default the
 	// response, and the assertion as well if the metadata wants it.
 	Sign string `json:"sign,omitempty"`
@@ -47,7 +52,18 @@ type service struct {
 
 // Check is this front's part in registering a party.
 func Check() rp.Check {
-	return rp.Check{Protocol: Name, Verify: verify, Import: importMetadata}
+	return rp.Check{Protocol: Name, Verify: verify, Import: importMetadata, From: from}
+}
+
+// from notes where the metadata of a service is fetched from now on.
+func from(p *rp.Party, address string) error {
+	s, err := readService(*p)
+	if err != nil {
+		return err
+	}
+	s.URL = address
+	p.Registration, err = json.Marshal(s.Registration)
+	return err
 }
 
 // verify judges a registration and completes it from metadata that came along.
@@ -62,6 +78,9 @@ func verify(p *rp.Party, old *rp.Party) (map[string]string, error) {
 			return nil, err
 		}
 		was.Service = s.Service
+		if s.URL != "" {
+			was.URL = s.URL
+		}
 		s.Registration = was.Registration
 	}
 	s.Renews = false
@@ -101,6 +120,14 @@ func (s *service) check() error {
 	}
 	if _, ok := s.recipient(); !ok && s.Encrypt == encryptNames {
 		return errors.New("encrypt: there is no certificate to encrypt names for")
+	}
+	if s.URL != "" && !metadata.Remote(s.URL) {
+		return fmt.Errorf("metadata_url: %.200q must begin with https://", s.URL)
+	}
+	if s.Signer != "" {
+		if _, err := metadata.Certificate(s.Signer); err != nil {
+			return fmt.Errorf("metadata_signer: %w", err)
+		}
 	}
 	if s.Persistent != nil {
 		if err := s.Persistent.Check(); err != nil {

@@ -23,6 +23,11 @@ func Read(text []byte, now time.Time) (Entity, error) {
 	if err != nil {
 		return Entity{}, err
 	}
+	return ReadOne(root, now)
+}
+
+// ReadOne reads the root of a document about one service.
+func ReadOne(root *xmldoc.Node, now time.Time) (Entity, error) {
 	if root.Is(MD, "EntitiesDescriptor") {
 		all := root.All(MD, "EntityDescriptor")
 		if len(all) != 1 {
