@@ -2,15 +2,19 @@ package app
 
 import (
 	"context"
+	"crypto/x509"
 	"os"
 
 	"seimon/internal/audit"
 	"seimon/internal/authn"
+	"seimon/internal/ca"
+	"seimon/internal/ca/trust"
 	"seimon/internal/card"
 	"seimon/internal/card/pcsc"
 	"seimon/internal/desk"
 	"seimon/internal/desk/cards"
 	"seimon/internal/desk/portal"
+	"seimon/internal/factor/clientcert"
 	"seimon/internal/lang"
 	"seimon/internal/store"
 )
@@ -43,10 +47,38 @@ func pcscSlot(ctx context.Context, reader string) (card.Slot, error) {
 func (h *House) CardOffice(actor string, insert func(ctx context.Context, reader string) (card.Slot, error)) card.Office {
 	return card.Office{
 		DB: h.DB, Book: h.Cards, CA: h.CA, People: h.People, Seal: h.Ring, Actor: actor, Holder: h.Holder, Insert: insert,
+		Houses: houses{h},
 		Note: func(tx *store.Tx, event string, account authn.AccountID, facts map[string]string) error {
 			return h.Audit.Append(tx, audit.Event{Type: event, Account: account, Actor: actor, Facts: facts})
 		},
 	}
+}
+
+// houses judges and binds the certificates of other houses that cards bring along.
+type houses struct{ h *House }
+
+// Judge tells what a certificate is worth.
+func (x houses) Judge(tx *store.Tx, chain []*x509.Certificate) (trust.Verdict, error) {
+	return x.h.Trust.Judge(tx, chain)
+}
+
+// Pin binds a certificate to an account by its serial.
+func (x houses) Pin(tx *store.Tx, house string, c *x509.Certificate, account authn.AccountID) error {
+	return x.h.Trust.Pin(tx, house, trust.BySerial, c, account)
+}
+
+// Cut takes a certificate out of use, with every session that rests on it.
+func (x houses) Cut(tx *store.Tx, account authn.AccountID, c *x509.Certificate) error {
+	return x.h.cutCertificate(tx, ca.Certificate{Account: account, DER: c.Raw})
+}
+
+// Join binds it to the account to which it leads.
+func (x houses) Join(tx *store.Tx, c *x509.Certificate) error {
+	v, err := x.h.Trust.Judge(tx, []*x509.Certificate{c})
+	if err != nil {
+		return err
+	}
+	return clientcert.Bring(tx, x.h.Bindings, v, c)
 }
 
 // openCards opens the pages about one's own IC cards; they stand in the menu where

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/hex"
 	"encoding/pem"
 	"math/big"
 	"os"
@@ -18,6 +19,7 @@ import (
 
 	"seimon/internal/app/demo/vcard"
 	"seimon/internal/card/pcsc/pcsctest"
+	"seimon/internal/card/piv"
 	"seimon/internal/lang"
 )
 
@@ -121,6 +123,8 @@ func (s *site) rehearse() {
 	for name, text := range map[string]string{
 		"request.pem":                        request(s.t),
 		"nii.pem":                            issuer(s.t),
+		"card.pem":                           s.elsewhere(),
+		"maker.txt":                          "management " + hex.EncodeToString([]byte("a key of this card alone")) + "\n",
 		"campus.toml":                        string(policy),
 		"people.csv":                         "user_name,kind,family,given,mail\ns2700001,student,山田,太郎,taro@example.ac.jp\n",
 		"changes.csv":                        "user_name,mail\ns2600001,new@example.ac.jp\n",
@@ -134,6 +138,79 @@ func (s *site) rehearse() {
 			s.t.Fatal(err)
 		}
 	}
+}
+
+// elsewherePIN is the PIN of a card that another office made.
+const elsewherePIN = "903812"
+
+// nextCard puts the card into the reader that a documented command is about.
+func (s *site) nextCard(line string) {
+	s.t.Helper()
+	must := func(err error) {
+		s.t.Helper()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	switch {
+	case strings.Contains(line, "card adopt"):
+		text, err := os.ReadFile(filepath.Join(s.dir, "card-certificate.pem"))
+		must(err)
+		block, _ := pem.Decode(text)
+		cert, err := x509.ParseCertificate(block.Bytes)
+		must(err)
+		c, err := piv.Open(s.made)
+		must(err)
+		must(c.Manage(piv.FactoryKey()))
+		must(c.SetCertificate(cert))
+		must(c.ChangePIN(piv.FactoryPIN, elsewherePIN))
+		must(c.SetManagementKey(piv.ManagementKey{Type: piv.AES192, Key: []byte("the key of another house")}))
+		s.made.Reset()
+		s.reader.Insert(s.made)
+	case strings.Contains(line, "card stock"):
+		fresh, err := vcard.New("", 10, 10)
+		must(err)
+		if strings.Contains(line, "--given") {
+			c, err := piv.Open(fresh)
+			must(err)
+			must(c.Manage(piv.FactoryKey()))
+			must(c.SetManagementKey(piv.ManagementKey{Type: piv.AES192, Key: []byte("a key of this card alone")}))
+			fresh.Reset()
+		}
+		s.reader.Insert(fresh)
+	}
+}
+
+// elsewhere is a request that another office made with the key of a card.
+func (s *site) elsewhere() string {
+	s.t.Helper()
+	var err error
+	if s.made, err = vcard.New("", 3, 3); err != nil {
+		s.t.Fatal(err)
+	}
+	c, err := piv.Open(s.made)
+	if err == nil {
+		err = c.Manage(piv.FactoryKey())
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	public, err := c.Generate(piv.P256)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := c.Verify(piv.FactoryPIN); err != nil {
+		s.t.Fatal(err)
+	}
+	signer, err := c.Signer(public)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, signer)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 }
 
 // issuer is the certificate of an issuer of another house.
@@ -188,12 +265,8 @@ func (s *site) try(line string) {
 	case "explain", "doctor":
 		want = append(want, exitFailed, exitIll) // nothing happened here yet, and no mail server listens
 	}
-	if args[0] == "card" && args[1] == "stock" { // the next card goes into the reader
-		fresh, err := vcard.New("", 10, 10)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		s.reader.Insert(fresh)
+	if args[0] == "card" {
+		s.nextCard(line)
 	}
 	ctx, stop := context.WithCancel(s.t.Context())
 	defer stop()
@@ -201,6 +274,9 @@ func (s *site) try(line string) {
 		stop()
 	}
 	typed := ""
+	if strings.HasPrefix(line, "seimon card adopt") {
+		typed = elsewherePIN + "\n"
+	}
 	if args[0] == "ca" && args[1] == "root" { // a passphrase, twice where a new one is asked for
 		typed = phrase + phrase
 	}

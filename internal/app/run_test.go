@@ -24,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	"seimon/internal/app/demo/vcard"
 	"seimon/internal/card/pcsc/pcsctest"
 	"seimon/internal/store/storetest"
 )
@@ -34,6 +35,7 @@ type site struct {
 	dir    string
 	config string
 	reader *pcsctest.Daemon // of IC cards, in the tests of documents
+	made   *vcard.Card      // one that another office personalised
 }
 
 // install runs "seimon init" and fits the configuration to this machine.

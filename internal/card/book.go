@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"embed"
 	"errors"
+	"strings"
 	"time"
 
 	"seimon/internal/authn"
@@ -47,9 +48,18 @@ type Card struct {
 	Used                 time.Time // last sign-in with it; zero: never
 	Created              time.Time
 
+	LockAfter int    // how many wrong PINs in a row lock it; 0: the card did not tell
+	Brought   []byte // certificate of another house, on a card that was personalised elsewhere
+
 	pin, puk []byte // sealed
 	pinMAC   []byte
+	given    []byte // sealed: what the maker told
+	givenMAC []byte
 }
+
+// Elsewhere tells whether the card was personalised elsewhere: nobody here knows its PUK
+// or its management key.
+func (c Card) Elsewhere() bool { return len(c.puk) == 0 && (c.Certificate != "" || len(c.Brought) > 0) }
 
 // Called is how people call the card: what is printed on it, or its own number.
 func (c Card) Called() string {
@@ -89,13 +99,13 @@ type Book struct{}
 func NewBook() *Book { return &Book{} }
 
 const columns = `id, serial, label, state, since, why, by_whom, account, person, certificate, algorithm, public_key,
-	pin, pin_mac, pin_made, printed, puk, tries, seen, replaces, replaced_by, used, created`
+	pin, pin_mac, pin_made, printed, puk, tries, seen, replaces, replaced_by, used, created, given, given_mac, lock_after, brought`
 
 func scan(rows *sql.Rows) (c Card, err error) {
 	var since, pinMade, printed, seen, used, created int64
 	err = rows.Scan(&c.ID, &c.Serial, &c.Label, &c.State, &since, &c.Why, &c.By, &c.Account, &c.Person, &c.Certificate,
 		&c.Algorithm, &c.PublicKey, &c.pin, &c.pinMAC, &pinMade, &printed, &c.puk, &c.Tries, &seen, &c.Replaces, &c.ReplacedBy,
-		&used, &created)
+		&used, &created, &c.given, &c.givenMAC, &c.LockAfter, &c.Brought)
 	c.Since, c.PINMade, c.Printed = store.Time(since), store.Time(pinMade), store.Time(printed)
 	c.Seen, c.Used, c.Created = store.Time(seen), store.Time(used), store.Time(created)
 	return c, err
@@ -135,8 +145,15 @@ func (b *Book) ByAccount(tx *store.Tx, account authn.AccountID) ([]Card, error) 
 	return b.list(tx, "WHERE account = $1 AND account <> '' ORDER BY created DESC, id DESC", string(account))
 }
 
-// ByCertificate finds the card that holds a certificate, or says ErrNone.
+// broughtBy begins the name of a certificate of another house; its SHA-256 follows.
+const broughtBy = "x509:"
+
+// ByCertificate finds the card that holds a certificate, or says ErrNone. The name is
+// the id of one of ours, or "x509:" and the SHA-256 of one of another house.
 func (b *Book) ByCertificate(tx *store.Tx, certificate string) (Card, error) {
+	if print, ok := strings.CutPrefix(certificate, broughtBy); ok {
+		return b.one(tx, "WHERE fingerprint = $1 AND fingerprint <> '' ORDER BY CASE WHEN state = 'returned' THEN 1 ELSE 0 END, created DESC, id", print)
+	}
 	return b.one(tx, "WHERE certificate = $1 AND certificate <> ''", certificate)
 }
 

@@ -1,6 +1,8 @@
 package card
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -15,8 +17,9 @@ func (b *Book) add(tx *store.Tx, c Card) (Card, error) {
 	c.ID, c.State, c.Since, c.Created, c.Tries = authn.NewID("card"), Stock, tx.Now, tx.Now, -1
 	n := store.Millis(tx.Now)
 	_, err := tx.Exec(`INSERT INTO card_card (`+columns+`)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,'','','','',$8,$9,$10,0,0,$11,-1,0,'','',0,$12)`,
-		c.ID, c.Serial, c.Label, string(c.State), n, c.Why, c.By, []byte{}, []byte{}, []byte{}, notNil(c.puk), n)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,'','','','',$8,$9,$10,0,0,$11,-1,0,'','',0,$12,$13,$14,10,$15)`,
+		c.ID, c.Serial, c.Label, string(c.State), n, c.Why, c.By, []byte{}, []byte{}, []byte{}, notNil(c.puk), n,
+		notNil(c.given), notNil(c.givenMAC), []byte{})
 	if store.IsUnique(err) {
 		err = ErrTaken
 	}
@@ -26,12 +29,23 @@ func (b *Book) add(tx *store.Tx, c Card) (Card, error) {
 // save writes everything of a card but its state.
 func (b *Book) save(tx *store.Tx, c Card) error {
 	_, err := tx.Exec(`UPDATE card_card SET label=$2, account=$3, person=$4, certificate=$5, algorithm=$6, public_key=$7,
-		pin=$8, pin_mac=$9, pin_made=$10, printed=$11, puk=$12, tries=$13, seen=$14, replaces=$15, replaced_by=$16, used=$17
+		pin=$8, pin_mac=$9, pin_made=$10, printed=$11, puk=$12, tries=$13, seen=$14, replaces=$15, replaced_by=$16, used=$17,
+		given=$18, given_mac=$19, lock_after=$20, brought=$21, fingerprint=$22
 		WHERE id=$1`,
 		c.ID, c.Label, string(c.Account), string(c.Person), c.Certificate, c.Algorithm, notNil(c.PublicKey),
 		notNil(c.pin), notNil(c.pinMAC), store.Millis(c.PINMade), store.Millis(c.Printed), notNil(c.puk), c.Tries,
-		store.Millis(c.Seen), c.Replaces, c.ReplacedBy, store.Millis(c.Used))
+		store.Millis(c.Seen), c.Replaces, c.ReplacedBy, store.Millis(c.Used),
+		notNil(c.given), notNil(c.givenMAC), c.LockAfter, notNil(c.Brought), fingerprint(c.Brought))
 	return err
+}
+
+// fingerprint is the SHA-256 by which a brought certificate is found.
+func fingerprint(der []byte) string {
+	if len(der) == 0 {
+		return ""
+	}
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:])
 }
 
 func notNil(b []byte) []byte {

@@ -2,6 +2,7 @@ package card
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,6 +41,7 @@ type Desk struct {
 type Command struct {
 	Stock       StockCommand       `cmd:"" help:"Register the card in the reader."`
 	Personalise PersonaliseCommand `cmd:"" help:"Make the card in the reader somebody's; goes on where it was interrupted."`
+	Adopt       AdoptCommand       `cmd:"" help:"Register a card that was personalised elsewhere, with the certificate on it."`
 	Letter      LetterCommand      `cmd:"" help:"Print the letter with the PIN of a card, once."`
 	Handover    HandoverCommand    `cmd:"" help:"Note that the person was given card and letter, after a look at a document."`
 	Status      StatusCommand      `cmd:"" help:"Show a card, or the one in the reader, with the PIN tries it has left."`
@@ -124,6 +126,7 @@ type shown struct {
 	Tries       *int       `json:"tries,omitempty"`
 	Seen        *time.Time `json:"seen,omitempty"`
 	Used        *time.Time `json:"used,omitempty"`
+	Elsewhere   bool       `json:"personalised_elsewhere,omitempty"`
 	Replaces    string     `json:"replaces,omitempty"`
 	ReplacedBy  string     `json:"replaced_by,omitempty"`
 }
@@ -139,7 +142,14 @@ func (d Desk) shown(tx *store.Tx, c Card) (shown, error) {
 	s := shown{
 		ID: c.ID, Serial: c.Serial, Label: c.Label, State: c.State, Since: c.Since, Why: c.Why, By: c.By, Certificate: c.Certificate,
 		Algorithm: c.Algorithm, LetterWaits: c.Letter(), Printed: when(c.Printed), Seen: when(c.Seen), Used: when(c.Used),
-		Replaces: c.Replaces, ReplacedBy: c.ReplacedBy,
+		Replaces: c.Replaces, ReplacedBy: c.ReplacedBy, Elsewhere: c.Elsewhere(),
+	}
+	if len(c.Brought) > 0 {
+		cert, err := x509.ParseCertificate(c.Brought)
+		if err != nil {
+			return s, err
+		}
+		s.Certificate = cert.Subject.String() + ", of " + cert.Issuer.String()
 	}
 	if c.Tries != unknownTries {
 		s.Tries = &c.Tries

@@ -1,6 +1,7 @@
 package card
 
 import (
+	"errors"
 	"fmt"
 
 	"seimon/internal/authn"
@@ -11,6 +12,7 @@ import (
 type StockCommand struct {
 	Label  string `help:"Number that is printed on the card." placeholder:"TEXT"`
 	Serial string `help:"Register by the card's number instead of reading it from the reader." placeholder:"NUMBER"`
+	Given  string `help:"File with what the maker told of this card, or - for standard input: lines such as management 0A1B..., pin 123456, puk 12345678. For cards that cannot change their management key." placeholder:"FILE"`
 	Reader string `help:"Part of the reader's name." placeholder:"NAME"`
 	JSON   bool   `help:"Print JSON."`
 }
@@ -21,12 +23,18 @@ func (c *StockCommand) Run(env Env) error {
 	if err != nil {
 		return err
 	}
-	var k Card
-	if c.Serial != "" {
-		k, err = d.StockSerial(env.Context(), c.Serial, c.Label)
-	} else {
-		k, err = d.Stock(env.Context(), c.Reader, c.Label)
+	s := Supply{Serial: c.Serial, Label: c.Label, Reader: c.Reader}
+	if c.Given != "" {
+		f, err := env.Open(c.Given)
+		if err != nil {
+			return err
+		}
+		s.Given, err = ReadGiven(f)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return fmt.Errorf("%s: %w", c.Given, err)
+		}
 	}
+	k, err := d.Stock(env.Context(), s)
 	if err != nil {
 		return err
 	}
@@ -69,6 +77,33 @@ func ordered(env Env, algorithm, reader string, quiet bool) (Order, error) {
 		o.Progress = func(step string) { fmt.Fprintln(env.Out(), says[step]) }
 	}
 	return o, err
+}
+
+// AdoptCommand is "seimon card adopt".
+type AdoptCommand struct {
+	User     string `arg:"" help:"User name of the person whose card it is."`
+	Label    string `help:"Number that is printed on the card." placeholder:"TEXT"`
+	Document string `required:"" help:"Document that was looked at (${enum})." enum:"passport,driving-licence,residence-card,my-number-card,student-card,staff-card"`
+	PIN      string `name:"pin" default:"-" help:"PIN that the person types: file, or - to type it unseen or for standard input." placeholder:"FILE"`
+	Reader   string `help:"Part of the reader's name." placeholder:"NAME"`
+	JSON     bool   `help:"Print JSON."`
+}
+
+// Run registers the card.
+func (c *AdoptCommand) Run(env Env) error {
+	d, err := env.Cards()
+	if err != nil {
+		return err
+	}
+	pin, err := secret(env, c.PIN, false)
+	if err != nil {
+		return err
+	}
+	k, err := d.Adopt(env.Context(), Adoption{User: c.User, Label: c.Label, Reader: c.Reader, Document: c.Document, PIN: pin})
+	if err != nil {
+		return err
+	}
+	return d.tell(env, k, c.JSON, fmt.Sprintf("Card %s of %s is in the register and active. Its office, not this one, can give it another PIN.", k.Called(), c.User))
 }
 
 // ReplaceCommand is "seimon card replace".

@@ -124,6 +124,9 @@ func (s status) row(line func(name, value string)) {
 	line("User", s.User)
 	line("Certificate", s.Certificate)
 	line("Key", s.Algorithm)
+	if s.Elsewhere {
+		line("Personalised", "elsewhere: its PIN and management key are not known here")
+	}
 	if s.LetterWaits {
 		line("PIN letter", "waits to be printed")
 	}

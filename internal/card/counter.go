@@ -87,7 +87,7 @@ func (o Office) supersede(tx *store.Tx, c Card) error {
 
 func (o Office) revoke(tx *store.Tx, c Card, why ca.Reason) error {
 	if c.Certificate == "" {
-		return nil
+		return o.cut(tx, c)
 	}
 	_, err := o.CA.Revoke(tx, c.Certificate, why, o.Actor)
 	return err
@@ -156,6 +156,9 @@ func (o Office) Unblock(ctx context.Context, m Mending) (c Card, err error) {
 	if m.Why == "" {
 		return c, errors.New("a reason is needed, for the record")
 	}
+	if c.Elsewhere() {
+		return c, fmt.Errorf("card %s was personalised elsewhere: only the office that did it can unblock it", c.Called())
+	}
 	if !c.State.Usable() {
 		return c, fmt.Errorf("card %s is %s; only a card that its person has can be unblocked", c.Called(), c.State)
 	}
@@ -198,7 +201,7 @@ func (o Office) Unblock(ctx context.Context, m Mending) (c Card, err error) {
 		return c, err
 	}
 	err = o.change(ctx, c.ID, func(tx *store.Tx, fresh Card) (Card, error) {
-		fresh.Tries, fresh.Seen, fresh.PINMade = tries, tx.Now, tx.Now
+		fresh.Tries, fresh.Seen, fresh.PINMade, fresh.LockAfter = tries, tx.Now, tx.Now, max(tries, 0)
 		c = fresh
 		if err := o.prove(tx, c, "unblock", m.Document); err != nil {
 			return c, err
@@ -265,6 +268,9 @@ func (o Office) Resume(ctx context.Context, id, why string) (c Card, err error) 
 		}
 		if c, err = o.Book.move(tx, fresh, to, why, o.Actor); err != nil {
 			return c, err
+		}
+		if len(c.Brought) > 0 {
+			return c, errors.Join(o.join(tx, c), o.note(tx, "card.resumed", c, "why", why))
 		}
 		back, err := o.CA.Restore(tx, c.Certificate, o.Actor)
 		if err != nil {

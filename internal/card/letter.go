@@ -44,6 +44,9 @@ func (o Office) Print(ctx context.Context, id string) (l Letter, err error) {
 	if c.State == Stock || c.State == Personalising {
 		return l, fmt.Errorf("card %s is %s; personalise it first", c.Called(), c.State)
 	}
+	if c.Elsewhere() {
+		return l, fmt.Errorf("card %s was personalised elsewhere: its PIN was never known here", c.Called())
+	}
 	if !c.Letter() {
 		return l, fmt.Errorf("there is no letter to print for card %s: it was printed already, or the person chose the PIN; "+
 			"a new PIN comes with seimon card unblock", c.Called())
@@ -87,7 +90,10 @@ func (l Letter) sheet(p lang.Printer) sheet {
 	}
 	s.Facts = append(s.Facts, fact{p.T("card.letter.number"), l.Card.Serial}, fact{p.T("card.letter.day"), p.Day(l.Printed)})
 	for _, line := range []string{"use", "lock", "unlock", "keep", "lost"} {
-		s.Lines = append(s.Lines, p.T("card.letter."+line))
+		if line == "lock" && l.Card.LockAfter == 0 {
+			line = "lock.unknown"
+		}
+		s.Lines = append(s.Lines, p.T("card.letter."+line, "count", l.Card.LockAfter))
 	}
 	return s
 }

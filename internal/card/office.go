@@ -35,6 +35,7 @@ type Office struct {
 	CA     *ca.Authority
 	People *directory.Directory
 	Seal   Sealer
+	Houses Houses // for cards that were personalised elsewhere
 	Actor  string // who works here, for the record
 	// Holder says what stands of an account in its certificates.
 	Holder func(a directory.Account, p directory.Person) ca.Holder
@@ -48,7 +49,7 @@ type Office struct {
 var (
 	ErrUnknown   = errors.New("this card is not registered: put it into the stock first (seimon card stock)")
 	ErrForeign   = errors.New("this card was personalised elsewhere: its management key is neither the factory's nor ours")
-	ErrShared    = errors.New("this card cannot change its management key, and cards must not share one: ask the maker for cards that can")
+	ErrShared    = errors.New("this card cannot change its management key, and cards must not share one: ask the maker for cards that can, or for each card's own key (seimon card stock --given FILE)")
 	ErrOtherPIN  = errors.New("this card has a PIN that nobody here knows: take it back (seimon card return) and register it again")
 	ErrOtherCard = errors.New("another card is in the reader")
 	ErrDead      = errors.New("the PUK of this card is locked too: give the person another card (seimon card replace)")
@@ -59,6 +60,7 @@ type bench struct {
 	slot   Slot
 	card   *piv.Card
 	serial string // "" when the card has no number of its own
+	given  Given  // what the maker told of it
 	guid   [16]byte
 }
 
@@ -117,6 +119,9 @@ func (o Office) known(ctx context.Context, b *bench) (c Card, err error) {
 	if errors.Is(err, ErrNone) {
 		err = fmt.Errorf("%w (its number is %s)", ErrUnknown, b.serial)
 	}
+	if err == nil {
+		b.given, err = o.told(c)
+	}
 	return c, err
 }
 
@@ -150,9 +155,9 @@ func (o Office) ownKeys(serial string) []piv.ManagementKey {
 	return []piv.ManagementKey{o.managementKey(serial, piv.AES192), o.managementKey(serial, piv.TripleDES)}
 }
 
-// manage shows the card its own management key.
+// manage shows the card its management key: ours, or the one that its maker told.
 func (o Office) manage(b *bench) error {
-	for _, k := range o.ownKeys(b.serial) {
+	for _, k := range append(o.ownKeys(b.serial), managementKeys(b.given.Management)...) {
 		if err := b.card.Manage(k); !errors.Is(err, piv.ErrDenied) {
 			return err
 		}
@@ -160,19 +165,28 @@ func (o Office) manage(b *bench) error {
 	return ErrForeign
 }
 
-// claim makes the management key of a card its own, unless it is already.
+// factory shows the management key that cards come with.
+func (o Office) factory(b *bench) error {
+	for _, t := range []piv.KeyType{piv.TripleDES, piv.AES192} { // newer cards come with the same bytes as an AES key
+		if err := b.card.Manage(piv.ManagementKey{Type: t, Key: piv.FactoryKey().Key}); !errors.Is(err, piv.ErrDenied) {
+			return err
+		}
+	}
+	return ErrForeign
+}
+
+// claim makes the management key of a card its own, unless it is already. A card that
+// cannot change its key keeps the one that its maker gave to it alone.
 func (o Office) claim(b *bench) error {
+	for _, k := range o.ownKeys(b.serial) {
+		if err := b.card.Manage(k); !errors.Is(err, piv.ErrDenied) {
+			return err
+		}
+	}
 	err := o.manage(b)
-	if !errors.Is(err, ErrForeign) {
-		return err
-	}
-	factory := piv.FactoryKey()
-	aes := piv.ManagementKey{Type: piv.AES192, Key: factory.Key}
-	if err = b.card.Manage(factory); errors.Is(err, piv.ErrDenied) {
-		err = b.card.Manage(aes) // newer cards come with the same bytes as an AES key
-	}
-	if errors.Is(err, piv.ErrDenied) {
-		return ErrForeign
+	told := err == nil
+	if errors.Is(err, ErrForeign) {
+		err = o.factory(b)
 	}
 	if err != nil {
 		return err
@@ -183,6 +197,9 @@ func (o Office) claim(b *bench) error {
 		if err == nil || !errors.As(err, &status) {
 			break
 		}
+	}
+	if errors.Is(err, piv.ErrUnsupported) && told {
+		return nil
 	}
 	if errors.Is(err, piv.ErrUnsupported) {
 		return fmt.Errorf("%w (%w)", ErrShared, err)

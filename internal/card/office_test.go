@@ -20,6 +20,7 @@ import (
 	"seimon/internal/audit"
 	"seimon/internal/authn"
 	"seimon/internal/ca"
+	"seimon/internal/ca/trust"
 	"seimon/internal/card"
 	"seimon/internal/card/pcsc"
 	"seimon/internal/card/piv"
@@ -52,7 +53,7 @@ type counter struct {
 func open(t *testing.T) *counter {
 	t.Helper()
 	h := &counter{t: t, files: map[string]string{}}
-	h.db, h.clock = storetest.Open(t, card.Schema(), ca.Schema(), keyring.Schema(), directory.Schema(), audit.Schema())
+	h.db, h.clock = storetest.Open(t, card.Schema(), ca.Schema(), keyring.Schema(), directory.Schema(), audit.Schema(), trust.Schema())
 	var err error
 	h.ring, err = keyring.Open(t.Context(), h.db, keyring.Config{Master: bytes.Repeat([]byte("k"), 32)})
 	h.must(err)

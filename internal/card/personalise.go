@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 
+	"seimon/internal/authn"
 	"seimon/internal/ca"
 	"seimon/internal/card/piv"
 	"seimon/internal/directory"
@@ -78,7 +79,7 @@ func (o Office) Personalise(ctx context.Context, order Order) (c Card, err error
 		return c, err
 	}
 	err = o.change(ctx, c.ID, func(tx *store.Tx, fresh Card) (Card, error) {
-		fresh.Tries, fresh.Seen = tries, tx.Now
+		fresh.Tries, fresh.Seen, fresh.LockAfter = tries, tx.Now, max(tries, 0)
 		if c, err = o.Book.move(tx, fresh, Personalised, "", o.Actor); err != nil {
 			return c, err
 		}
@@ -152,15 +153,17 @@ func (o Office) setSecrets(b *bench, c Card) error {
 	} else if !refused(err) {
 		return err
 	}
-	if err := b.card.Verify(piv.FactoryPIN); refused(err) {
-		return fmt.Errorf("%w (%w)", ErrOtherPIN, err)
-	} else if err != nil {
+	first, firstPUK, err := b.delivered()
+	if err != nil {
 		return err
 	}
-	if err := b.card.SetTries(lockAfter, lockAfter); err != nil && !errors.Is(err, piv.ErrUnsupported) {
+	switch err := b.card.SetTries(lockAfter, lockAfter); {
+	case err == nil: // which makes PIN and PUK the factory's
+		first, firstPUK = piv.FactoryPIN, piv.FactoryPUK
+	case !errors.Is(err, piv.ErrUnsupported):
 		return err
 	}
-	if err := b.card.ChangePUK(piv.FactoryPUK, puk); refused(err) {
+	if err := b.card.ChangePUK(firstPUK, puk); refused(err) {
 		if err := b.card.ChangePUK(puk, puk); refused(err) {
 			return fmt.Errorf("%w (%w)", ErrOtherPIN, err)
 		} else if err != nil {
@@ -169,10 +172,25 @@ func (o Office) setSecrets(b *bench, c Card) error {
 	} else if err != nil {
 		return err
 	}
-	if err := b.card.ChangePIN(piv.FactoryPIN, pin); err != nil {
+	if err := b.card.ChangePIN(first, pin); err != nil {
 		return err
 	}
 	return b.card.Verify(pin)
+}
+
+// delivered shows the card the PIN that it came with, or the factory's, which it has
+// after an interruption.
+func (b *bench) delivered() (pin, puk authn.Secret, err error) {
+	pin, puk = b.given.delivered()
+	err = b.card.Verify(pin)
+	if refused(err) && pin != piv.FactoryPIN {
+		pin, puk = piv.FactoryPIN, piv.FactoryPUK
+		err = b.card.Verify(pin)
+	}
+	if refused(err) {
+		err = fmt.Errorf("%w (%w)", ErrOtherPIN, err)
+	}
+	return pin, puk, err
 }
 
 // refused tells whether a card said that a PIN or PUK is wrong, or locked.

@@ -10,14 +10,15 @@ import (
 // resealBatch bounds how many cards one transaction seals again.
 const resealBatch = 200
 
-// Reseal seals every PIN and PUK again that does not begin with head, as all do that are
-// sealed under the current master key, and returns how many cards there were. It may run at
-// any time and on any number of nodes. While there is none it only reads.
+// Reseal seals every PIN and PUK, and what makers told, again that does not begin with
+// head, as all do that are sealed under the current master key, and returns how many cards
+// there were. It may run at any time and on any number of nodes. While there is none it
+// only reads.
 func (b *Book) Reseal(ctx context.Context, db *store.DB, seal Sealer, head []byte) (int, error) {
 	var stale, total int
 	err := db.Read(ctx, func(tx *store.Tx) error {
 		return tx.QueryRow("SELECT count(*) FROM (SELECT 1 FROM card_card WHERE length(pin) > 0 AND substr(pin, 1, $1) <> $2"+
-			" OR length(puk) > 0 AND substr(puk, 1, $1) <> $2 LIMIT 1) AS found", len(head), head).Scan(&stale)
+			" OR length(puk) > 0 AND substr(puk, 1, $1) <> $2 OR length(given) > 0 AND substr(given, 1, $1) <> $2 LIMIT 1) AS found", len(head), head).Scan(&stale)
 	})
 	if err != nil || stale == 0 {
 		return 0, err
@@ -46,7 +47,7 @@ func (b *Book) Reseal(ctx context.Context, db *store.DB, seal Sealer, head []byt
 
 func (b *Book) resealOne(tx *store.Tx, c Card, seal Sealer, head []byte) (bool, error) {
 	again := false
-	for what, sealed := range map[string]*[]byte{"pin": &c.pin, "puk": &c.puk} {
+	for what, sealed := range map[string]*[]byte{"pin": &c.pin, "puk": &c.puk, "given": &c.given} {
 		if len(*sealed) == 0 || bytes.HasPrefix(*sealed, head) {
 			continue
 		}

@@ -33,7 +33,7 @@ func (s State) Usable() bool { return s == Handed || s == Active }
 func (s State) next() []State {
 	switch s {
 	case Stock:
-		return []State{Personalising, Returned}
+		return []State{Personalising, Handed, Returned} // handed: personalised elsewhere
 	case Personalising:
 		return []State{Personalised, Returned}
 	case Personalised:

@@ -27,21 +27,30 @@ func checkLabel(label string) error {
 // serialForm is what identify makes of a card's number.
 var serialForm = regexp.MustCompile(`^(Y[1-9][0-9]{0,9}|G[0-9a-f]{32})$`)
 
-// Stock registers the card in a reader. A card that came back is made new: its PIN and
-// PUK become the factory's, key and certificate go.
-func (o Office) Stock(ctx context.Context, reader, label string) (c Card, err error) {
-	if err := checkLabel(label); err != nil {
+// Supply is a card that comes into the stock.
+type Supply struct {
+	Serial string // from a delivery note; "" for the card in a reader
+	Label  string
+	Reader string
+	Given  Given // what the maker told of it
+}
+
+// Stock registers a card. One in a reader that came back is made new: it gets the PIN
+// and PUK that it was delivered with, key and certificate go.
+func (o Office) Stock(ctx context.Context, s Supply) (c Card, err error) {
+	if err := checkLabel(s.Label); err != nil {
 		return c, err
 	}
-	b, err := o.put(ctx, reader)
+	if s.Serial != "" {
+		return o.stockSerial(ctx, s)
+	}
+	b, err := o.put(ctx, s.Reader)
 	if err != nil {
 		return c, err
 	}
 	defer b.take(&err)
+	b.given = s.Given
 	if b.serial == "" { // a card without any number gets a GUID, by which it is known from now on
-		if err := b.card.Manage(piv.FactoryKey()); err != nil {
-			return c, fmt.Errorf("%w (%w)", ErrForeign, err)
-		}
 		if err := o.name(b); err != nil {
 			return c, err
 		}
@@ -50,21 +59,30 @@ func (o Office) Stock(ctx context.Context, reader, label string) (c Card, err er
 	if err != nil {
 		return c, err
 	}
+	if s.Given.empty() && old.ID != "" {
+		if s.Given, err = o.told(old); err != nil {
+			return c, err
+		}
+		b.given = s.Given
+	}
+	if len(s.Given.Management) > 0 {
+		if err := o.manage(b); err != nil {
+			return c, fmt.Errorf("the management key is not the one of this card: %w", err)
+		}
+	}
 	if len(old.puk) > 0 {
 		if err := o.renew(b, old); err != nil {
 			return c, err
 		}
 	}
-	return o.register(ctx, Card{Serial: b.serial, Label: label}, old.ID)
+	return o.register(ctx, Card{Serial: b.serial, Label: s.Label}, old.ID, s.Given)
 }
 
-// StockSerial registers a card by its number, as from a maker's delivery note.
-func (o Office) StockSerial(ctx context.Context, serial, label string) (Card, error) {
+// stockSerial registers a card by its number, as from a maker's delivery note.
+func (o Office) stockSerial(ctx context.Context, s Supply) (Card, error) {
+	serial, label := s.Serial, s.Label
 	if !serialForm.MatchString(serial) {
 		return Card{}, fmt.Errorf("%q is no card's number: Y and the maker's number, or G and the 32 digits of its GUID", serial)
-	}
-	if err := checkLabel(label); err != nil {
-		return Card{}, err
 	}
 	old, err := o.former(ctx, serial)
 	if err != nil {
@@ -73,19 +91,22 @@ func (o Office) StockSerial(ctx context.Context, serial, label string) (Card, er
 	if len(old.puk) > 0 {
 		return Card{}, fmt.Errorf("card %s was used before: put it into a reader to register it again", old.Called())
 	}
-	return o.register(ctx, Card{Serial: serial, Label: label}, "")
+	return o.register(ctx, Card{Serial: serial, Label: label}, "", s.Given)
 }
 
-// register writes the row, and forgets the PUK of the card's former life.
-func (o Office) register(ctx context.Context, c Card, former string) (Card, error) {
+// register writes the row, and forgets the secrets of the card's former life.
+func (o Office) register(ctx context.Context, c Card, former string, g Given) (Card, error) {
 	c.By = o.Actor
 	err := o.DB.Write(ctx, func(tx *store.Tx) (err error) {
 		fresh := c
 		if fresh, err = o.Book.add(tx, fresh); err != nil {
 			return err
 		}
+		if err := errors.Join(o.keep(&fresh, g), o.alone(tx, fresh), o.Book.save(tx, fresh)); err != nil {
+			return err
+		}
 		if former != "" {
-			if _, err := tx.Exec("UPDATE card_card SET puk = $1, pin = $1 WHERE id = $2", []byte{}, former); err != nil {
+			if _, err := tx.Exec("UPDATE card_card SET puk = $1, pin = $1, given = $1, given_mac = $1 WHERE id = $2", []byte{}, former); err != nil {
 				return err
 			}
 		}
@@ -121,6 +142,13 @@ func (o Office) former(ctx context.Context, serial string) (out Card, err error)
 
 // name gives a card a GUID.
 func (o Office) name(b *bench) error {
+	if err := o.factory(b); errors.Is(err, ErrForeign) {
+		if err := o.manage(b); err != nil { // with the key that the maker told
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
 	b.guid = newGUID()
 	if err := b.card.SetCHUID(piv.CHUID{GUID: b.guid, Expires: o.DB.Now().UTC().AddDate(20, 0, 0).Truncate(day)}); err != nil {
 		return err
@@ -128,8 +156,8 @@ func (o Office) name(b *bench) error {
 	return b.identify()
 }
 
-// renew brings a card of a former life back to the factory's PIN and PUK and takes
-// key and certificate away. It may be repeated.
+// renew brings a card of a former life back to the PIN and PUK that it was delivered
+// with and takes key and certificate away. It may be repeated.
 func (o Office) renew(b *bench, old Card) error {
 	puk, err := o.open(old, "puk", old.puk)
 	if err != nil {
@@ -138,21 +166,22 @@ func (o Office) renew(b *bench, old Card) error {
 	if err := o.erase(b, old); err != nil {
 		return err
 	}
-	if err := b.card.Unblock(puk, piv.FactoryPIN); refused(err) { // repeated: the PUK is the factory's already
-		if err := b.card.Unblock(piv.FactoryPUK, piv.FactoryPIN); err != nil {
+	pin, first := b.given.delivered()
+	if err := b.card.Unblock(puk, pin); refused(err) { // repeated: the PUK is the first one already
+		if err := b.card.Unblock(first, pin); err != nil {
 			return fmt.Errorf("%w (%w)", ErrDead, err)
 		}
 		return nil
 	} else if err != nil {
 		return err
 	}
-	return b.card.ChangePUK(puk, piv.FactoryPUK)
+	return b.card.ChangePUK(puk, first)
 }
 
 // erase destroys the private key by making another one in its place, and takes the
 // certificate away.
 func (o Office) erase(b *bench, c Card) error {
-	if err := o.manage(b); errors.Is(err, ErrForeign) && c.Certificate == "" {
+	if err := o.manage(b); errors.Is(err, ErrForeign) && c.Certificate == "" && !c.Elsewhere() {
 		return nil // interrupted before anything was written
 	} else if err != nil {
 		return err
@@ -204,8 +233,12 @@ func (o Office) Look(ctx context.Context, reader string) (out Read, err error) {
 		}
 		c.Tries, c.Seen = out.Tries, tx.Now
 		out.Card, out.Matches = c, false
-		if err := o.Book.save(tx, c); err != nil || c.Certificate == "" || on == nil {
+		if err := o.Book.save(tx, c); err != nil || on == nil {
 			return err
+		}
+		if c.Certificate == "" {
+			out.Matches = string(c.Brought) == string(on.Raw)
+			return nil
 		}
 		ours, err := o.CA.Get(tx, c.Certificate)
 		out.Matches = err == nil && string(ours.DER) == string(on.Raw)

@@ -133,7 +133,7 @@ func (t *Town) personalise(ctx context.Context, c *carried) error {
 	o := t.house.CardOffice("demo", func(context.Context, string) (card.Slot, error) { return hand{c.card}, nil })
 	k, err := t.registered(ctx, c)
 	if errors.Is(err, card.ErrNone) {
-		k, err = o.Stock(ctx, "", c.Label)
+		k, err = o.Stock(ctx, card.Supply{Label: c.Label})
 	}
 	if err != nil {
 		return err

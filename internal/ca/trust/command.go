@@ -21,6 +21,8 @@ type Office struct {
 	Trust *Trust
 	// User finds the account of a user name.
 	User func(tx *store.Tx, name string) (authn.AccountID, error)
+	// Bind lets the person to whom a certificate leads be asked for it from now on.
+	Bind func(tx *store.Tx, c *x509.Certificate) error
 	// Name gives the user name of an account.
 	Name func(tx *store.Tx, account authn.AccountID) (string, error)
 	// Note writes an audit event.
@@ -259,6 +261,9 @@ func (c *PinCommand) Run(env Env) error {
 		if err := o.Trust.Pin(tx, c.ID, c.By, certs[0], account); err != nil {
 			return err
 		}
+		if err := errors.Join(o.Trust.Seen(tx, c.ID, certs[0], account), o.Bind(tx, certs[0])); err != nil {
+			return err
+		}
 		return o.Note(tx, "trust.pinned", map[string]string{"anchor": c.ID, "user": c.User, "by": c.By, "value": pinValue(c.By, certs[0])})
 	})
 	if err != nil {
@@ -360,7 +365,18 @@ type EnableCommand struct {
 
 // Run switches the anchor on.
 func (c *EnableCommand) Run(env Env) error {
-	err := change(env, &c.Chosen, "trust.enabled", func(o Office, tx *store.Tx) error { return o.Trust.Switch(tx, c.ID, true) })
+	err := change(env, &c.Chosen, "trust.enabled", func(o Office, tx *store.Tx) error {
+		if err := o.Trust.Switch(tx, c.ID, true); err != nil {
+			return err
+		}
+		known, err := o.Trust.known(tx, c.ID)
+		for _, k := range known {
+			if err == nil {
+				err = o.Bind(tx, k.certificate)
+			}
+		}
+		return err
+	})
 	if errors.Is(err, ErrUntried) {
 		return fmt.Errorf("there was no check with the present rules, or it found conflicts: seimon ca trust check %s", c.ID)
 	}

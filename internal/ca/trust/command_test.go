@@ -3,9 +3,11 @@ package trust_test
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,6 +24,7 @@ type counter struct {
 	files  map[string][]byte
 	out    bytes.Buffer
 	events []string
+	bound  []string
 }
 
 func (c *counter) Context() context.Context { return c.t.Context() }
@@ -44,7 +47,13 @@ func (c *counter) Trusting() (trust.Office, error) {
 			}
 			return id, err
 		},
-		Name: func(_ *store.Tx, account authn.AccountID) (string, error) { return strings.TrimPrefix(string(account), "acc_"), nil },
+		Bind: func(_ *store.Tx, k *x509.Certificate) error {
+			c.bound = append(c.bound, k.Subject.CommonName)
+			return nil
+		},
+		Name: func(_ *store.Tx, account authn.AccountID) (string, error) {
+			return strings.TrimPrefix(string(account), "acc_"), nil
+		},
 		Note: func(_ *store.Tx, event string, _ map[string]string) error {
 			c.events = append(c.events, event)
 			return nil
@@ -99,7 +108,11 @@ func TestCommands(t *testing.T) {
 	must("Card 1", "check", "nii", "--certificates", "mine.pem")
 	must("leads to taro.", "check", "nii", "--certificates", "mine.pem")
 	must("leads to nobody.\nAn address in a certificate counts once", "check", "nii", "--certificates", "other.pem")
+	c.bound = nil
 	must("switched on", "enable", "nii")
+	if slices.Sort(c.bound); strings.Join(c.bound, ", ") != "Card 1, Card 2, Card 3" {
+		t.Errorf("bound at once: %q", c.bound)
+	}
 	if v := c.judge(mine); v.Account != "acc_taro" || v.Fault != nil {
 		t.Errorf("%+v", v)
 	}

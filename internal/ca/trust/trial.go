@@ -220,26 +220,12 @@ func (t *Trust) tryKnown(tx *store.Tx, a *parsed, given []*x509.Certificate, r *
 			return err
 		}
 	}
-	type known struct {
-		der     []byte
-		account authn.AccountID
-	}
-	var list []known
-	rows, err := tx.Query("SELECT der, account FROM trust_seen WHERE anchor = $1 ORDER BY digest", a.ID)
-	err = store.Each(rows, err, func(rows *sql.Rows) error {
-		var k known
-		err := rows.Scan(&k.der, &k.account)
-		list = append(list, k)
-		return err
-	})
+	list, err := t.known(tx, a.ID)
 	if err != nil {
 		return err
 	}
 	for _, k := range list {
-		c, err := x509.ParseCertificate(k.der)
-		if err != nil {
-			return fmt.Errorf("trust: a kept certificate is damaged: %w", err)
-		}
+		c := k.certificate
 		r.Certificates++
 		what := read(c).Name + " " + read(c).Tail
 		account, err := t.account(tx, a, c)
@@ -249,6 +235,30 @@ func (t *Trust) tryKnown(tx *store.Tx, a *parsed, given []*x509.Certificate, r *
 		r.judge(what, account, k.account, err)
 	}
 	return nil
+}
+
+// seen is a certificate of an anchor that was kept, and whose it is, if that is known.
+type seen struct {
+	certificate *x509.Certificate
+	account     authn.AccountID
+}
+
+// known lists the kept certificates of an anchor.
+func (t *Trust) known(tx *store.Tx, anchor string) (list []seen, err error) {
+	rows, err := tx.Query("SELECT der, account FROM trust_seen WHERE anchor = $1 ORDER BY digest", anchor)
+	err = store.Each(rows, err, func(rows *sql.Rows) error {
+		var k seen
+		var der []byte
+		err := rows.Scan(&der, &k.account)
+		if err == nil {
+			if k.certificate, err = x509.ParseCertificate(der); err != nil {
+				err = fmt.Errorf("trust: a kept certificate is damaged: %w", err)
+			}
+		}
+		list = append(list, k)
+		return err
+	})
+	return list, err
 }
 
 // issued tells whether a certificate is of the anchor; more may stand between them.

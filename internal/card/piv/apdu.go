@@ -55,7 +55,7 @@ type PINError struct{ Left int }
 
 // Error says it without the PIN.
 func (e *PINError) Error() string {
-	return fmt.Sprintf("piv: wrong, %d tries left", e.Left)
+	return fmt.Sprintf("the PIN or PUK is wrong; tries left: %d", e.Left)
 }
 
 // StatusError is any other answer of a card than success.

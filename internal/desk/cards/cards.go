@@ -1,6 +1,7 @@
 package cards
 
 import (
+	"crypto/x509"
 	"embed"
 	"errors"
 	"io/fs"
@@ -67,6 +68,8 @@ type cardView struct {
 	Usable bool
 
 	Certificate string // its common name
+	Elsewhere   bool   // personalised by another office
+	Issuer      string // whose it is, when it is of another house
 	Serial      string // in groups of two digits
 	Tail        string
 	Until       time.Time
@@ -114,7 +117,10 @@ func (d *Desk) mine(v desk.Visit) error {
 func (d *Desk) view(tx *store.Tx, c card.Card) (cardView, error) {
 	out := cardView{
 		Name: c.Called(), State: c.State, Tone: tone(c), Since: c.Since, Usable: c.State.Usable(), Used: c.Used,
-		Locked: c.Locked() && c.State.Usable(), Tries: c.Tries, Seen: c.Seen, Letter: c.Printed,
+		Locked: c.Locked() && c.State.Usable(), Tries: c.Tries, Seen: c.Seen, Letter: c.Printed, Elsewhere: c.Elsewhere(),
+	}
+	if len(c.Brought) > 0 {
+		return out, out.brought(c.Brought, tx.Now)
 	}
 	if c.Certificate == "" {
 		return out, nil
@@ -129,6 +135,18 @@ func (d *Desk) view(tx *store.Tx, c card.Card) (cardView, error) {
 	out.Certificate, out.Serial, out.Tail, out.Until = cert.Name, pairs(cert.Serial), cert.Tail(), cert.NotAfter
 	out.Expired = !tx.Now.Before(cert.NotAfter)
 	return out, nil
+}
+
+// brought shows the certificate of another house.
+func (v *cardView) brought(der []byte, now time.Time) error {
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return err
+	}
+	serial := ca.SerialText(cert.SerialNumber)
+	v.Certificate, v.Issuer, v.Serial, v.Tail, v.Until = cert.Subject.CommonName, cert.Issuer.CommonName, pairs(serial), ca.TailOf(serial), cert.NotAfter
+	v.Expired = !now.Before(cert.NotAfter)
+	return nil
 }
 
 // tone is the colour of a card's state.

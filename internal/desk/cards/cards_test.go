@@ -75,7 +75,7 @@ func (h *house) issue(user string) card.Card {
 		h.T.Fatal(err)
 	}
 	ctx := h.T.Context()
-	c, err := h.office.Stock(ctx, "", "IC-"+user)
+	c, err := h.office.Stock(ctx, card.Supply{Label: "IC-" + user})
 	if err == nil {
 		c, err = h.office.Personalise(ctx, card.Order{User: user})
 	}

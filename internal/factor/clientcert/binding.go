@@ -2,6 +2,7 @@ package clientcert
 
 import (
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -134,6 +135,38 @@ func labelled(name, label string) string {
 		return label
 	}
 	return name
+}
+
+// Bring binds a certificate of another house before its first use, so that its person
+// is asked for it; one that Unregister took out of use comes back. A certificate that
+// does not count, or leads to nobody, is left alone.
+func Bring(tx *store.Tx, bindings *factor.Bindings, v trust.Verdict, leaf *x509.Certificate) error {
+	if v.Fault != nil || v.Foreign == "" || v.Account == "" {
+		return nil
+	}
+	id := identifier(leaf.Raw)
+	if _, err := bindings.ByIdentifier(tx, Kind, id); err == nil || !errors.Is(err, factor.ErrNone) {
+		return err
+	}
+	old, err := bindings.Retired(tx, v.Account, Kind)
+	if err != nil {
+		return err
+	}
+	for _, b := range old {
+		if b.Identifier == id {
+			return bindings.Restore(tx, b.ID)
+		}
+	}
+	_, err = bindings.Add(tx, foreignBinding(v, leaf))
+	return err
+}
+
+// foreignBinding is the binding of a certificate of another house.
+func foreignBinding(v trust.Verdict, leaf *x509.Certificate) factor.Binding {
+	r := record{Foreign: v.Foreign, Keeps: keeps(v), Name: v.Name, Tail: v.Tail, NotBefore: leaf.NotBefore.Unix(), NotAfter: leaf.NotAfter.Unix()}
+	return factor.Binding{
+		ID: authn.NewID("bnd"), Account: v.Account, Kind: Kind, Identifier: identifier(leaf.Raw), Label: v.Name, State: factor.Active, Payload: r.bytes(),
+	}
 }
 
 // Unregister takes a certificate out of use and returns the id of its binding, empty

@@ -1,6 +1,7 @@
 package clientcert
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"embed"
@@ -57,6 +58,9 @@ type Judge interface {
 
 // Cards knows the cards that hold our certificates.
 type Cards interface {
+	// Certificates are named by their id at ca, those of other houses by "x509:" and their
+	// SHA-256.
+	//
 	// CardOf gives the state of the card that holds a certificate and since when: ""
 	// for a certificate on no card of ours, "active" for every card that may sign in.
 	CardOf(tx *store.Tx, certificate string) (state string, since time.Time, err error)
@@ -144,7 +148,7 @@ type mine struct {
 	Until      time.Time
 	Used       time.Time // the last sign-in with it
 	Spoiled    bool      // it would be refused: issued before the cut-off date, or with a former address
-	Cert       string    // id at ca; empty for a foreign one
+	Cert       string    // as Cards call it
 }
 
 // answer is the dot of clientcert.answer: the code of an answer that came, or the try
@@ -206,7 +210,7 @@ func (f *Factor) own(a factor.Attempt) ([]mine, error) {
 			continue
 		}
 		out = append(out, mine{
-			Name: r.Name, Tail: r.Tail, Card: r.Keeps == onCard, Until: time.Unix(r.NotAfter, 0), Used: b.Used, Cert: r.Cert,
+			Name: r.Name, Tail: r.Tail, Card: r.Keeps == onCard, Until: time.Unix(r.NotAfter, 0), Used: b.Used, Cert: cmp.Or(r.Cert, foreign+b.Identifier),
 			Spoiled: set && time.Unix(r.NotBefore, 0).Before(cut) || r.Mail != "" && !hasMail(a.Person, r.Mail),
 		})
 	}
@@ -278,7 +282,7 @@ func (f *Factor) commit(tx *store.Tx, p *proof) error {
 	} else if err != nil {
 		return err
 	}
-	if f.Cards == nil || p.cert == "" {
+	if f.Cards == nil {
 		return nil
 	}
 	return f.Cards.Used(tx, p.cert)

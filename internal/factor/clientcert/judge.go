@@ -20,7 +20,7 @@ type proof struct {
 	label   string
 	account authn.AccountID
 	keeps   string // where the key is: onCard, inHardware or ""
-	cert    string // id at ca; empty for a foreign one
+	cert    string // as Cards call it
 	binding factor.Binding
 	fresh   bool // the binding is made with the first use of a foreign certificate
 	foreign string
@@ -45,7 +45,7 @@ func (f *Factor) open(tx *store.Tx, a factor.Attempt, code string, naming bool) 
 	if err != nil {
 		return nil, err
 	}
-	p := &proof{label: s.label, account: v.Account, keeps: keeps(v), cert: v.Certificate.ID}
+	p := &proof{label: s.label, account: v.Account, keeps: keeps(v), cert: nameOf(v, s.chain[0])}
 	p.facts = map[string]string{"name": cmp.Or(v.Name, v.Issuer, "?"), "tail": v.Tail, "issuer": v.Issuer, "serial": v.Serial, "how": s.how}
 	if naming && v.Account != "" {
 		if a.Subject, a.Person, err = f.People.Known(tx, v.Account); err != nil {
@@ -55,7 +55,7 @@ func (f *Factor) open(tx *store.Tx, a factor.Attempt, code string, naming bool) 
 			return nil, err
 		}
 	}
-	if fault, err := f.refuse(tx, a, v, s.chain[0].NotBefore); fault != nil || err != nil {
+	if fault, err := f.refuse(tx, a, v, s.chain[0]); fault != nil || err != nil {
 		if fault == nil {
 			return nil, err
 		}
@@ -126,7 +126,7 @@ func expired(a factor.Attempt) (last record, ok bool, err error) {
 // refuse finds why a certificate does not count for the account at hand. What is told
 // first helps most: whose it is, then the card, then the certificate itself, then
 // what the university decided about it.
-func (f *Factor) refuse(tx *store.Tx, a factor.Attempt, v trust.Verdict, issued time.Time) (*authn.Fault, error) {
+func (f *Factor) refuse(tx *store.Tx, a factor.Attempt, v trust.Verdict, leaf *x509.Certificate) (*authn.Fault, error) {
 	ours := v.Certificate.ID != ""
 	if v.Account != "" && v.Account != a.Subject.Account {
 		if v.Certificate.Person != "" && v.Certificate.Person == a.Subject.Person {
@@ -134,8 +134,8 @@ func (f *Factor) refuse(tx *store.Tx, a factor.Attempt, v trust.Verdict, issued 
 		}
 		return authn.NewFault("C2"), nil
 	}
-	if f.Cards != nil && ours {
-		state, since, err := f.Cards.CardOf(tx, v.Certificate.ID)
+	if f.Cards != nil && (ours || v.Foreign != "") {
+		state, since, err := f.Cards.CardOf(tx, nameOf(v, leaf))
 		if err != nil {
 			return nil, err
 		}
@@ -150,7 +150,7 @@ func (f *Factor) refuse(tx *store.Tx, a factor.Attempt, v trust.Verdict, issued 
 		return authn.NewFault("C2.none"), nil
 	case v.Certificate.ReplacedBy != "":
 		return authn.NewFault("C8"), nil
-	case set && issued.Before(cut):
+	case set && leaf.NotBefore.Before(cut):
 		return authn.NewFault("C5", "day", factor.TimeFact(cut)), nil
 	case ours && v.Certificate.Mail != "" && !hasMail(a.Person, v.Certificate.Mail):
 		return f.formerMail(tx, a, v.Certificate.Mail)
@@ -158,6 +158,14 @@ func (f *Factor) refuse(tx *store.Tx, a factor.Attempt, v trust.Verdict, issued 
 		return authn.NewFault("K1.card"), nil
 	}
 	return nil, nil
+}
+
+// foreign begins the name of a certificate of another house; its SHA-256 follows.
+const foreign = "x509:"
+
+// nameOf is what Cards call a certificate.
+func nameOf(v trust.Verdict, leaf *x509.Certificate) string {
+	return cmp.Or(v.Certificate.ID, foreign+identifier(leaf.Raw))
 }
 
 // cutOff is the moment from when on certificates count: midnight of a day where the
@@ -230,11 +238,8 @@ func (f *Factor) bind(tx *store.Tx, a factor.Attempt, v trust.Verdict, p *proof,
 	if slices.ContainsFunc(old, func(b factor.Binding) bool { return b.Identifier == id }) {
 		return authn.NewFault("C4.removed")
 	}
-	r := record{Foreign: v.Foreign, Keeps: p.keeps, Name: v.Name, Tail: v.Tail, NotBefore: leaf.NotBefore.Unix(), NotAfter: leaf.NotAfter.Unix()}
 	p.foreign, p.leaf = v.Foreign, leaf
-	p.fresh, p.binding = true, factor.Binding{
-		ID: authn.NewID("bnd"), Account: v.Account, Kind: Kind, Identifier: id, Label: v.Name, State: factor.Active, Payload: r.bytes(),
-	}
+	p.fresh, p.binding = true, foreignBinding(v, leaf)
 	return nil
 }
 

@@ -80,14 +80,8 @@ func (h *House) authority() {
 	var err error
 	h.CA, err = ca.Open(h.T.Context(), h.DB, ca.Config{
 		Seal: h.Ring, MAC: h.Ring.MAC, Base: "http://pki.example.ac.jp",
-		OnIssue: func(tx *store.Tx, c ca.Certificate) error { return clientcert.Register(tx, h.Bindings, c) },
-		OnRevoke: func(tx *store.Tx, c ca.Certificate) error {
-			binding, err := clientcert.Unregister(tx, h.Bindings, c)
-			if err == nil && binding != "" {
-				_, err = h.Sessions.EndResting(tx, c.Account, binding, "certificate revoked")
-			}
-			return err
-		},
+		OnIssue:  func(tx *store.Tx, c ca.Certificate) error { return clientcert.Register(tx, h.Bindings, c) },
+		OnRevoke: h.cut,
 	})
 	h.must(err)
 	h.Trust = trust.New(h.DB, h.CA, registrar{h.People}, trust.Config{})
