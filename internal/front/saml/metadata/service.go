@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"seimon/internal/front/saml/xmlsig"
 )
 
 // Service is a service provider. Its JSON form is what a party registers.
@@ -96,6 +98,9 @@ func (r Recipient) Key() (*rsa.PublicKey, []byte, error) {
 	k, ok := c.PublicKey.(*rsa.PublicKey)
 	if !ok {
 		return nil, nil, fmt.Errorf("a key of the kind %s cannot be encrypted for", c.PublicKeyAlgorithm)
+	}
+	if n := k.N.BitLen(); n > xmlsig.LongestRSA {
+		return nil, nil, fmt.Errorf("an RSA key of %d bits is not encrypted for", n)
 	}
 	return k, c.Raw, nil
 }

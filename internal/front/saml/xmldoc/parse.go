@@ -14,6 +14,7 @@ type Limits struct {
 	Depth    int // of nested elements; 32
 	Elements int // in all; 10,000
 	Attrs    int // of one element, with its declarations; 64
+	Scope    int // namespace declarations in force at one place; 128
 	// Prose also takes comments between elements, and CDATA sections: people write
 	// metadata by hand. A comment inside a value is refused always.
 	Prose bool
@@ -23,7 +24,7 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		value *int
 		def   int
-	}{{&l.Bytes, 256 << 10}, {&l.Depth, 32}, {&l.Elements, 10_000}, {&l.Attrs, 64}} {
+	}{{&l.Bytes, 256 << 10}, {&l.Depth, 32}, {&l.Elements, 10_000}, {&l.Attrs, 64}, {&l.Scope, 128}} {
 		if *d.value <= 0 {
 			*d.value = d.def
 		}
@@ -46,6 +47,7 @@ type reader struct {
 	at       int
 	limits   Limits
 	elements int
+	scope    int // declarations in force
 	ids      map[string]bool
 }
 
@@ -175,6 +177,7 @@ func (r *reader) element(parent *Node, depth int) *Node {
 	n.Prefix, n.Local = r.qname()
 	closed := r.attributes(n)
 	r.bind(n)
+	defer func() { r.scope -= len(n.decls) }()
 	if closed {
 		return n
 	}
@@ -425,6 +428,9 @@ func (r *reader) declare(n *Node, prefix, space string) {
 		r.fail("the prefix %q is declared twice", prefix)
 	}
 	n.decls = append(n.decls, decl{prefix, space})
+	if r.scope++; r.scope > r.limits.Scope { // each name is looked for among them, again and again
+		r.fail("more than %d namespace declarations in force", r.limits.Scope)
+	}
 }
 
 // bind gives the names of an element their namespaces and notes its ids.

@@ -2,8 +2,10 @@ package xmldoc
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestWhatTwoReadersCouldReadDifferentlyIsRefused(t *testing.T) {
@@ -156,4 +158,40 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q is not stable: %q", once, twice)
 		}
 	})
+}
+
+// TestWorkIsBounded: the dearest document of a message's size that is taken. Names are
+// looked for among the declarations around them, so these are few.
+func TestWorkIsBounded(t *testing.T) {
+	dearest := func(declared int) string {
+		var b strings.Builder
+		for i := range 30 {
+			b.WriteString("<a")
+			for j := range declared / 30 {
+				fmt.Fprintf(&b, ` xmlns:p%d_%d="u"`, i, j)
+			}
+			b.WriteString(">")
+		}
+		for b.Len() < 60<<10 {
+			b.WriteString(`<p0_0:a p0_0:b="" p0_1:c="" p0_2:d="" p0_3:e=""/>`)
+		}
+		return b.String() + strings.Repeat("</a>", 30)
+	}
+	if _, err := Parse([]byte(dearest(150)), Limits{}); err == nil {
+		t.Error("150 declarations in force are taken")
+	}
+	begun := time.Now()
+	n, err := Parse([]byte(dearest(120)), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keep []string
+	for i := range 32 {
+		keep = append(keep, fmt.Sprintf("p%d_0", i%30))
+	}
+	Canonical(n, keep, nil)
+	if spent := time.Since(begun); spent > time.Second {
+		t.Errorf("a message of 60 kB takes %s", spent)
+	}
+	t.Log(time.Since(begun))
 }

@@ -25,13 +25,14 @@ func Verify(n *xmldoc.Node, keys []crypto.PublicKey, limits xmldoc.Limits) (*xml
 	if err != nil {
 		return nil, err
 	}
-	canonical := xmldoc.Canonical(n, s.keep, s.node)
-	if subtle.ConstantTimeCompare(sum(s.digest, canonical), s.value) != 1 {
-		return nil, errors.New("xmlsig: the content was changed after it was signed (DigestValue)")
-	}
+	// The signature comes first: it is over little, and only who has a key makes us do the rest.
 	info := xmldoc.Canonical(s.info, s.infoKeep, nil)
 	if err := Check(s.algorithm, info, s.signature, keys); err != nil {
 		return nil, err
+	}
+	canonical := xmldoc.Canonical(n, s.keep, s.node)
+	if subtle.ConstantTimeCompare(sum(s.digest, canonical), s.value) != 1 {
+		return nil, errors.New("xmlsig: the content was changed after it was signed (DigestValue)")
 	}
 	if limits.Bytes > 0 {
 		limits.Bytes += len(canonical) // the canonical form may be the longer one

@@ -6,8 +6,10 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"math/big"
 	"strings"
 	"testing"
+	"time"
 
 	"seimon/internal/front/saml/xmldoc"
 )
@@ -179,5 +181,18 @@ func BenchmarkSign(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestAbsurdKeysCountForNothing: a service brings its own keys, and whoever names it
+// makes us use them.
+func TestAbsurdKeysCountForNothing(t *testing.T) {
+	n := new(big.Int).SetBit(big.NewInt(1), 1<<20, 1)
+	begun := time.Now()
+	if err := Check(RSASHA256, []byte("text"), make([]byte, 1<<17+1), []crypto.PublicKey{&rsa.PublicKey{N: n, E: 65537}}); err == nil {
+		t.Error("a signature with a key of a million bits fits")
+	}
+	if spent := time.Since(begun); spent > time.Second {
+		t.Errorf("it took %s to find out", spent)
 	}
 }

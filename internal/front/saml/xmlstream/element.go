@@ -225,7 +225,9 @@ func (p *parser) declare(prefix string, value []byte, from int) error {
 	case slices.ContainsFunc(p.scope[from:], func(d binding) bool { return d.prefix == prefix }):
 		return p.refuse("the prefix %q is declared twice", prefix)
 	}
-	p.scope = append(p.scope, binding{prefix, space})
+	if p.scope = append(p.scope, binding{prefix, space}); len(p.scope) > p.limits.Scope {
+		return p.refuse("more than %d namespace declarations in force", p.limits.Scope)
+	}
 	return nil
 }
 

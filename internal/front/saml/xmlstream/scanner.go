@@ -15,6 +15,7 @@ type Limits struct {
 	Head   int   // of the root's start and its signature; 64 KiB
 	Depth  int   // of nested elements; 32
 	Attrs  int   // of one element, with its declarations; 64
+	Scope  int   // namespace declarations in force at one place; 128
 	Names  int   // different names, prefixes and namespaces; 4,096
 	Marked int   // elements with an id; 1,000,000
 }
@@ -26,7 +27,7 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		value *int
 		def   int
-	}{{&l.Token, 1 << 20}, {&l.Head, 64 << 10}, {&l.Depth, 32}, {&l.Attrs, 64}, {&l.Names, 4096}, {&l.Marked, 1_000_000}} {
+	}{{&l.Token, 1 << 20}, {&l.Head, 64 << 10}, {&l.Depth, 32}, {&l.Attrs, 64}, {&l.Scope, 128}, {&l.Names, 4096}, {&l.Marked, 1_000_000}} {
 		if *d.value <= 0 {
 			*d.value = d.def
 		}
