@@ -47,7 +47,7 @@ func TestAScriptGetsACertificateForItsRequest(t *testing.T) {
 	if !strings.Contains(leaf.Subject.CommonName, "laptop 2026") || leaf.Subject.CommonName != m.Name || leaf.EmailAddresses[0] != "s1234567@example.ac.jp" {
 		t.Errorf("%s %v", leaf.Subject, leaf.EmailAddresses)
 	}
-	if n := len(h.mails("s1234567@example.ac.jp", "証明書を発行しました")); n != 1 {
+	if n := len(h.Mails("s1234567@example.ac.jp", "証明書を発行しました")); n != 1 {
 		t.Errorf("the owner was told %d times", n)
 	}
 	b.Get(home).Want("laptop 2026", "有効", h.get(m.ID).Tail(), "3台のうち1台")
@@ -114,7 +114,7 @@ func TestAnOldProofIsNotEnough(t *testing.T) {
 	if len(h.of(a.ID)) != 0 {
 		t.Error("a certificate was made on an old proof")
 	}
-	h.prove(b, "s1234567")
+	h.Prove(b, "s1234567")
 	ok(t, b, home+"/new")
 }
 
@@ -171,7 +171,7 @@ func TestRenewalFollowsTheOldOne(t *testing.T) {
 		t.Fatalf("%+v", m)
 	}
 	b.Get(home).Want("新しいものに交換ずみ")
-	if n := len(h.mails("s1234567@example.ac.jp", "証明書を更新しました")); n != 1 {
+	if n := len(h.Mails("s1234567@example.ac.jp", "証明書を更新しました")); n != 1 {
 		t.Errorf("the owner was told %d times", n)
 	}
 	_, text = request(t)
@@ -203,8 +203,8 @@ func TestAChangedAddressAndAnotherAccountOfferANewOne(t *testing.T) {
 	b.Get(home).Refuse("前のメールアドレス")
 
 	h.second(a, "d1234567")
-	c := h.browser(logintest.Campus).Get(home)
-	h.prove(c, "d1234567")
+	c := h.At(logintest.Campus).Get(home)
+	h.Prove(c, "d1234567")
 	c.Get("/portal").Want("別のアカウント s1234567")
 	c.Get(home).Want("別のアカウント s1234567", "このアカウントでlaptopの証明書を作る")
 	id := h.of(a.ID)[0].ID
@@ -266,9 +266,9 @@ func TestADayIsADay(t *testing.T) {
 	b := h.signIn("s1234567", logintest.Campus, home+"/new")
 	c := h.certificate(b, "laptop")
 	h.until(c.NotAfter.Add(-3*day - time.Hour))
-	h.must(h.desk.Remind(t.Context()))
+	h.Must(h.desk.Remind(t.Context()))
 	h.again(b, home).Want("あと4日")
-	if m := h.mails("s1234567@example.ac.jp", "証明書の期限が近づいています"); len(m) != 1 || !strings.Contains(m[0].Text, "あと4日") {
+	if m := h.Mails("s1234567@example.ac.jp", "証明書の期限が近づいています"); len(m) != 1 || !strings.Contains(m[0].Text, "あと4日") {
 		t.Errorf("%+v", m)
 	}
 	h.until(c.NotAfter.Add(-time.Hour))
@@ -287,10 +287,10 @@ func TestRevokingNeedsAReasonAndShowsWhatWasCutOff(t *testing.T) {
 	if got := h.get(c.ID); got.State != ca.Revoked || got.Reason != ca.KeyCompromise {
 		t.Errorf("%s %s", got.State, got.Reason)
 	}
-	if e := h.events(a.ID, "certificate.revoked"); len(e) != 1 || e[0].Actor != string(a.ID) {
+	if e := h.Events(a.ID, "certificate.revoked"); len(e) != 1 || e[0].Actor != string(a.ID) {
 		t.Errorf("%+v", e)
 	}
-	if m := h.mails("s1234567@example.ac.jp", "証明書を失効させました"); len(m) != 1 || !strings.Contains(m[0].Text, "ほかの人が鍵を持っているかもしれない") {
+	if m := h.Mails("s1234567@example.ac.jp", "証明書を失効させました"); len(m) != 1 || !strings.Contains(m[0].Text, "ほかの人が鍵を持っているかもしれない") {
 		t.Errorf("%+v", m)
 	}
 	b.Get(home + "/" + c.ID + "/revoke")
@@ -329,13 +329,13 @@ func TestHostileRequests(t *testing.T) {
 		t.Fatal(m.Cause)
 	}
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
-	h.must(err)
+	h.Must(err)
 	basic, err := asn1.Marshal(struct{ CA bool }{true})
-	h.must(err)
+	h.Must(err)
 	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	h.must(err)
+	h.Must(err)
 	ambitious, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 19}, Value: basic}}}, own)
-	h.must(err)
+	h.Must(err)
 	forged, _ := pem.Decode([]byte(requestFor(t, own)))
 	forged.Bytes[len(forged.Bytes)-1] ^= 1
 	for name, bad := range map[string]string{
@@ -352,7 +352,7 @@ func TestHostileRequests(t *testing.T) {
 	names, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
 		Subject: pkix.Name{CommonName: "The President", Organization: []string{"Elsewhere"}}, EmailAddresses: []string{"president@example.ac.jp"}, DNSNames: []string{"sso.example.ac.jp"},
 	}, own)
-	h.must(err)
+	h.Must(err)
 	m := h.order(b, "request", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: names})), "label", "x")
 	leaf := der(t, m.Certificates[0])
 	if strings.Contains(leaf.Subject.String(), "President") || len(leaf.DNSNames) > 0 || leaf.EmailAddresses[0] != "s1234567@example.ac.jp" {
@@ -439,7 +439,7 @@ func TestTheServerMakesAKeyOnlyWhereItMay(t *testing.T) {
 			t.Errorf("%s: the file holds something else", form)
 		}
 	}
-	if e := h.events(a.ID, "certificate.servermade"); len(e) != 2 {
+	if e := h.Events(a.ID, "certificate.servermade"); len(e) != 2 {
 		t.Errorf("%d events", len(e))
 	}
 }
@@ -472,12 +472,12 @@ func TestNobodyEntersWithoutSigningIn(t *testing.T) {
 	h := open(t)
 	h.Person("s1234567")
 	for _, page := range []string{home, home + "/new", home + "/cert_x", home + "/cert_x/revoke", home + "/cert_x/renew", home + "/cert_x/file/pem"} {
-		if b := h.browser(logintest.Campus).Get(page); !strings.Contains(b.Location(), "/login/") {
+		if b := h.At(logintest.Campus).Get(page); !strings.Contains(b.Location(), "/login/") {
 			t.Errorf("GET %s: %s", page, b.Location())
 		}
 	}
 	for _, form := range []string{home + "/new", home + "/order", home + "/cert_x/revoke", home + "/cert_x/renew"} {
-		if b := h.browser(logintest.Campus).Post(form, nil); !strings.Contains(b.Location(), "/login/") {
+		if b := h.At(logintest.Campus).Post(form, nil); !strings.Contains(b.Location(), "/login/") {
 			t.Errorf("POST %s: %s", form, b.Location())
 		}
 		b := h.signIn("s1234567", logintest.Campus, home)
@@ -494,7 +494,7 @@ func TestTheLogShowsEveryCertificateOfThePerson(t *testing.T) {
 	c := h.certificate(b, "laptop")
 	b.Get(home+"/log").Want("数秒で記録に入ります", "Person s1234567 - laptop")
 	b.Get(home + "/" + c.ID + "/proof").WantStatus(http.StatusNotFound)
-	h.must(h.ca.Sequence(t.Context()))
+	h.Must(h.ca.Sequence(t.Context()))
 	b.Get(home+"/log").Want("すべての証明が正しいことを確かめました", c.Tail(), "0番。証明を確かめました")
 	var p ca.LogProof
 	if b.Get(home + "/" + c.ID + "/proof"); json.Unmarshal([]byte(b.Body), &p) != nil || p.Check(nil) != nil || !bytes.Equal(p.Certificate, c.DER) {
@@ -507,8 +507,8 @@ func TestTheLogShowsEveryCertificateOfThePerson(t *testing.T) {
 	})
 	b.Get(home + "/log").Want("正しくない証明が1件あります")
 	h.second(a, "d1234567")
-	other := h.browser(logintest.Campus).Get(home + "/log")
-	h.prove(other, "d1234567")
+	other := h.At(logintest.Campus).Get(home + "/log")
+	h.Prove(other, "d1234567")
 	other.Want(c.Tail(), "s1234567").Refuse("証明をダウンロードする")
 	h.Person("s7654321")
 	h.signIn("s7654321", logintest.Campus, home+"/log").Refuse(c.Tail())

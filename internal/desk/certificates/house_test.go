@@ -27,7 +27,6 @@ import (
 	"seimon/internal/factor/password"
 	"seimon/internal/lang"
 	"seimon/internal/login/logintest"
-	"seimon/internal/mail"
 	"seimon/internal/store"
 	"seimon/internal/web/webtest"
 )
@@ -58,11 +57,11 @@ func open(t *testing.T, change ...func(*certificates.Rooms)) *house {
 	t.Helper()
 	h := &house{House: logintest.New(t, []store.Schema{portal.Schema(), certificates.Schema()},
 		[]lang.Source{desk.Words(), portal.Words(), certificates.Words()})}
-	h.must(desk.Templates(h.Site))
+	h.Must(desk.Templates(h.Site))
 	p, err := portal.New(portal.Rooms{Hall: h.Hall})
-	h.must(err)
-	h.must(h.Hall.Open(p))
-	h.must(p.Found(t.Context()))
+	h.Must(err)
+	h.Must(h.Hall.Open(p))
+	h.Must(p.Found(t.Context()))
 	h.ca, err = ca.Open(t.Context(), h.DB, ca.Config{
 		Seal: h.Ring, MAC: h.Ring.MAC, Base: "http://pki.example.ac.jp",
 		OnIssue: func(tx *store.Tx, c ca.Certificate) error {
@@ -73,9 +72,9 @@ func open(t *testing.T, change ...func(*certificates.Rooms)) *house {
 			return h.Audit.Append(tx, audit.Event{Type: event, Account: c.Account, Actor: actor, Facts: facts})
 		},
 	})
-	h.must(err)
+	h.Must(err)
 	_, err = h.ca.Found(t.Context(), ca.Plan{Organization: "Seimon University", Actor: "test"})
-	h.must(err)
+	h.Must(err)
 	r := certificates.Rooms{
 		Hall: h.Hall, CA: h.ca, Lobby: p,
 		Holder: func(a directory.Account, p directory.Person) ca.Holder {
@@ -86,10 +85,10 @@ func open(t *testing.T, change ...func(*certificates.Rooms)) *house {
 		f(&r)
 	}
 	h.desk, err = certificates.New(r)
-	h.must(err)
+	h.Must(err)
 	p.AddPlace("/portal/certificates", "certificates")
 	p.AddTodo(h.desk.Todo)
-	h.must(h.Site.Check())
+	h.Must(h.Site.Check())
 	h.Apply(rules)
 	return h
 }
@@ -109,33 +108,12 @@ func (h *house) cut(tx *store.Tx, c ca.Certificate) error {
 	return err
 }
 
-func (h *house) must(err error) {
-	h.T.Helper()
-	if err != nil {
-		h.T.Fatal(err)
-	}
-}
-
-func (h *house) browser(at string) *webtest.Browser {
-	b := webtest.New(h.T, logintest.Origin, h.Site.Handler())
-	b.Address = at + ":40000"
-	return b
-}
-
 // signIn signs in with the password and opens a page.
 func (h *house) signIn(user, at, page string) *webtest.Browser {
 	h.T.Helper()
-	b := h.browser(at).Get(page)
-	h.prove(b, user)
+	b := h.At(at).Get(page)
+	h.Prove(b, user)
 	return b
-}
-
-func (h *house) prove(b *webtest.Browser, user string) {
-	h.T.Helper()
-	if !asks(b, "password") {
-		b.Submit("次へ", "username", user)
-	}
-	b.Submit("次へ", "password", logintest.Password)
 }
 
 // again goes to a page and proves the password if that is asked.
@@ -143,7 +121,7 @@ func (h *house) again(b *webtest.Browser, page string) *webtest.Browser {
 	h.T.Helper()
 	b.Get(page)
 	if strings.Contains(b.Location(), "/login/") {
-		if !asks(b, "password") {
+		if !logintest.Asks(b, "password") {
 			b.Submit("次へ", "username", "s1234567")
 		}
 		b.Submit("次へ", "password", logintest.Password)
@@ -151,56 +129,12 @@ func (h *house) again(b *webtest.Browser, page string) *webtest.Browser {
 	return b
 }
 
-func asks(b *webtest.Browser, field string) bool {
-	for _, in := range b.Page().All("input") {
-		if in.Attr["name"] == field {
-			return true
-		}
-	}
-	return false
-}
-
-func (h *house) read(fn func(tx *store.Tx) error) {
-	h.T.Helper()
-	h.must(h.DB.Read(h.T.Context(), fn))
-}
-
 func (h *house) of(account authn.AccountID) (out []ca.Certificate) {
 	h.T.Helper()
-	h.read(func(tx *store.Tx) (err error) {
+	h.Read(func(tx *store.Tx) (err error) {
 		out, err = h.ca.Of(tx, account)
 		return err
 	})
-	return out
-}
-
-func (h *house) person(a directory.Account) (p directory.Person) {
-	h.T.Helper()
-	h.read(func(tx *store.Tx) (err error) {
-		_, p, err = h.People.ByID(tx, a.ID)
-		return err
-	})
-	return p
-}
-
-func (h *house) events(account authn.AccountID, kind string) (out []audit.Event) {
-	h.T.Helper()
-	h.read(func(tx *store.Tx) (err error) {
-		out, err = h.Audit.Find(tx, audit.Query{Account: account, TypePrefix: kind})
-		return err
-	})
-	return out
-}
-
-// mails delivers what waits and gives the messages to an address, by subject.
-func (h *house) mails(to, subject string) (out []mail.Received) {
-	h.T.Helper()
-	h.must(h.Mail.Deliver(h.T.Context()))
-	for _, m := range h.Outbox.Messages(to) {
-		if strings.HasPrefix(m.Subject, subject) {
-			out = append(out, m)
-		}
-	}
 	return out
 }
 
@@ -210,13 +144,13 @@ func (h *house) until(at time.Time) { h.Clock.Add(at.Sub(h.Clock.Now())) }
 // second adds another account of the same person, with the test password.
 func (h *house) second(a directory.Account, userName string) (next directory.Account) {
 	h.T.Helper()
-	p := h.person(a)
+	p := h.PersonOf(a)
 	h.Write(func(tx *store.Tx) (err error) {
 		next, _, err = h.People.Add(tx, p, directory.Account{Person: p.ID, UserName: userName, Kind: "student", State: directory.Active, Groups: a.Groups})
 		return err
 	})
 	b, err := h.Factors.Of("password").(*password.Factor).Prepare(h.T.Context(), next.ID, logintest.Password, h.Clock.Now())
-	h.must(err)
+	h.Must(err)
 	h.Write(func(tx *store.Tx) error {
 		_, err := h.Bindings.Add(tx, b)
 		return err
@@ -275,7 +209,7 @@ func (h *house) certificate(b *webtest.Browser, label string) ca.Certificate {
 		h.T.Fatalf("no certificate: %s %s", m.Cause, m.Next)
 	}
 	var c ca.Certificate
-	h.read(func(tx *store.Tx) (err error) {
+	h.Read(func(tx *store.Tx) (err error) {
 		c, err = h.ca.Get(tx, m.ID)
 		return err
 	})
@@ -284,7 +218,7 @@ func (h *house) certificate(b *webtest.Browser, label string) ca.Certificate {
 
 func (h *house) get(id string) (c ca.Certificate) {
 	h.T.Helper()
-	h.read(func(tx *store.Tx) (err error) {
+	h.Read(func(tx *store.Tx) (err error) {
 		c, err = h.ca.Get(tx, id)
 		return err
 	})

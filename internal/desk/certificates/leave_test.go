@@ -32,7 +32,7 @@ func (h *house) state(a directory.Account, s directory.State) {
 func (h *house) leave() {
 	h.T.Helper()
 	for range 2 {
-		h.must(h.desk.Leave(h.T.Context()))
+		h.Must(h.desk.Leave(h.T.Context()))
 	}
 }
 
@@ -59,7 +59,7 @@ func TestLeavingRevokes(t *testing.T) {
 		} else {
 			h.stands(c, ca.Active, "")
 		}
-		events, mails := h.events(a.ID, "certificate.revoked"), h.mails(user+"@example.ac.jp", "証明書を失効させました")
+		events, mails := h.Events(a.ID, "certificate.revoked"), h.Mails(user+"@example.ac.jp", "証明書を失効させました")
 		if len(events) != n || len(mails) != n || n == 1 && events[0].Actor != "system" {
 			t.Errorf("%s: %+v %+v", user, events, mails)
 		}
@@ -81,12 +81,12 @@ func TestASuspensionIsAHold(t *testing.T) {
 		h.leave()
 		h.stands(c, ca.Active, "")
 		for kind, n := range map[string]int{"certificate.revoked": round, "certificate.restored": round} {
-			if e := h.events(a.ID, kind); len(e) != n || e[n-1].Actor != "system" {
+			if e := h.Events(a.ID, kind); len(e) != n || e[n-1].Actor != "system" {
 				t.Errorf("round %d: %s: %+v", round, kind, e)
 			}
 		}
 		for _, subject := range []string{"証明書を一時的に止めました", "証明書がまた使えるようになりました"} {
-			if m := h.mails("s1234567@example.ac.jp", subject); len(m) != round {
+			if m := h.Mails("s1234567@example.ac.jp", subject); len(m) != round {
 				t.Errorf("round %d: %s: %d mails", round, subject, len(m))
 			}
 		}

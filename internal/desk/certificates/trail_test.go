@@ -22,16 +22,16 @@ func TestTheTimeLineShowsWhatIsOnRecord(t *testing.T) {
 	b := h.signIn("s1234567", logintest.Campus, home+"/new")
 	c := h.certificate(b, "laptop")
 	b.Get(home+"/"+c.ID+"/revoke").Submit("いま失効させる", "why", "unused").Refuse("失効リスト（番号")
-	h.must(h.desk.Watch(t.Context()))
+	h.Must(h.desk.Watch(t.Context()))
 	b.Get(home + "/" + c.ID).Refuse("失効リスト（番号")
 	h.Clock.Add(2 * time.Second)
 	number = 41
 	for range 2 {
-		h.must(h.desk.Watch(t.Context()))
+		h.Must(h.desk.Watch(t.Context()))
 		number++
 	}
 	b.Get(home+"/"+c.ID).Want("失効リスト（番号 41）", "失効から2.0秒後")
-	if e := h.events(a.ID, "certificate.published"); len(e) != 1 {
+	if e := h.Events(a.ID, "certificate.published"); len(e) != 1 {
 		t.Errorf("%+v", e)
 	}
 }
@@ -57,11 +57,11 @@ func TestAResponderThatIsAwayHidesNothing(t *testing.T) {
 	h.Clock.Add(3 * time.Second)
 	answers = nil
 	for range 2 {
-		h.must(h.desk.Watch(t.Context()))
+		h.Must(h.desk.Watch(t.Context()))
 	}
 	b.Get(home+"/"+c.ID).Want("失効したと答えています", "失効から3.0秒後")
 	for _, kind := range []string{"certificate.answered", "certificate.published"} {
-		if e := h.events(a.ID, kind); len(e) != 1 {
+		if e := h.Events(a.ID, kind); len(e) != 1 {
 			t.Errorf("%s: %+v", kind, e)
 		}
 	}

@@ -295,7 +295,7 @@ func TestEAPConfigWithAPlaceForTheKey(t *testing.T) {
 
 func TestTheProfileWithoutAKeyIsSigned(t *testing.T) {
 	h := open(t, network)
-	b := h.browser(logintest.Home).Get("/help/wifi/eduroam.mobileconfig").WantStatus(http.StatusOK)
+	b := h.At(logintest.Home).Get("/help/wifi/eduroam.mobileconfig").WantStatus(http.StatusOK)
 	signed, err := pkcs7.Parse([]byte(b.Body))
 	if err != nil {
 		t.Fatal(err)
@@ -309,11 +309,11 @@ func TestTheProfileWithoutAKeyIsSigned(t *testing.T) {
 	if len(top.at("PayloadContent").list) != 2 || payloads["com.apple.security.pkcs12"].kind != "" || payloads["com.apple.wifi.managed"].at("PayloadCertificateUUID").kind != "" {
 		t.Error("the profile without a key speaks of one")
 	}
-	e := readEAP(t, h.browser(logintest.Home).Get("/help/wifi/eduroam.eap-config").Body)
+	e := readEAP(t, h.At(logintest.Home).Get("/help/wifi/eduroam.eap-config").Body)
 	if e.Provider[0].Methods[0].User.ClientCertificate != nil {
 		t.Error("the settings without a key speak of one")
 	}
-	h.browser(logintest.Home).Get("/help/certificates/ios").Want("eduroam", "radius1.example.ac.jp")
+	h.At(logintest.Home).Get("/help/certificates/ios").Want("eduroam", "radius1.example.ac.jp")
 }
 
 func TestWithoutANetworkNothingIsOffered(t *testing.T) {

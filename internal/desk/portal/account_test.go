@@ -21,7 +21,7 @@ var digits = regexp.MustCompile(`\d{4} \d{4}`)
 // mailed is the code in the newest message to an address.
 func (h *house) mailed(to string) string {
 	h.T.Helper()
-	all := h.mails(to)
+	all := h.Mails(to, "")
 	if len(all) == 0 {
 		h.T.Fatalf("no mail to %s", to)
 	}
@@ -37,7 +37,7 @@ func TestAnAddressCountsOnlyOnceItsCodeCameBack(t *testing.T) {
 	a := h.Person("s1234567")
 	b := h.signIn("s1234567", logintest.Campus)
 	b.Get("/portal/mail/recovery").Submit("コードを送る", "address", "taro@mail.example").Want("メールのコードを入力してください", "taro@mail.example")
-	if p := h.person(a); p.Recovery != "" {
+	if p := h.PersonOf(a); p.Recovery != "" {
 		t.Fatal("an address nobody showed to read is in use:", p.Recovery)
 	}
 	code := h.mailed("taro@mail.example")
@@ -48,7 +48,7 @@ func TestAnAddressCountsOnlyOnceItsCodeCameBack(t *testing.T) {
 		return r
 	}, code)
 	b.Submit("アドレスを確認する", "code", wide).Want("アドレスを確認しました", "taro@mail.example", "確認済み")
-	if p := h.person(a); p.Recovery != "taro@mail.example" || p.RecoveryVerified.IsZero() {
+	if p := h.PersonOf(a); p.Recovery != "taro@mail.example" || p.RecoveryVerified.IsZero() {
 		t.Errorf("%+v", p)
 	}
 	m := h.told("s1234567@example.ac.jp", "パスワードを忘れたときのアドレスが変更されました")
@@ -56,21 +56,21 @@ func TestAnAddressCountsOnlyOnceItsCodeCameBack(t *testing.T) {
 		t.Error(m.Text)
 	}
 	h.told("taro@mail.example", "パスワードを忘れたときのアドレスが変更されました")
-	if e := h.events(a.ID, "address."); len(e) != 1 || e[0].Facts["after"] != "t***@mail.example" || e[0].Facts["before"] != "-" {
+	if e := h.Events(a.ID, "address."); len(e) != 1 || e[0].Facts["after"] != "t***@mail.example" || e[0].Facts["before"] != "-" {
 		t.Errorf("%+v", e)
 	}
 	h.Clock.Add(2 * time.Minute)
 	b.Get("/portal/mail/recovery").Submit("コードを送る", "address", "hanako@mail.example")
-	if p := h.person(a); p.Recovery != "taro@mail.example" || p.RecoveryVerified.IsZero() {
+	if p := h.PersonOf(a); p.Recovery != "taro@mail.example" || p.RecoveryVerified.IsZero() {
 		t.Error("the address before was given up too early")
 	}
 	b.Submit("アドレスを確認する", "code", h.mailed("hanako@mail.example"))
 	h.told("taro@mail.example", "パスワードを忘れたときのアドレスが変更されました")
 	b.Get("/portal/mail/recovery").Submit("アドレスを削除する").Want("アドレスを削除しました")
-	if p := h.person(a); p.Recovery != "" {
+	if p := h.PersonOf(a); p.Recovery != "" {
 		t.Error("not removed")
 	}
-	if n := len(h.events(a.ID, "address.")); n != 3 {
+	if n := len(h.Events(a.ID, "address.")); n != 3 {
 		t.Errorf("%d events", n)
 	}
 }
@@ -93,7 +93,7 @@ func TestACodeForAnAddressCannotBeGuessedOrReused(t *testing.T) {
 		b.Post("/portal/mail/notify", url.Values{"act": {"check"}, "code": {wrong}}).WantStatus(http.StatusUnprocessableEntity)
 	}
 	b.Post("/portal/mail/notify", url.Values{"act": {"check"}, "code": {code}}).WantStatus(http.StatusUnprocessableEntity)
-	if h.person(a).Notify != "" {
+	if h.PersonOf(a).Notify != "" {
 		t.Fatal("the sixth try was taken")
 	}
 	h.Clock.Add(2 * time.Minute)
@@ -109,7 +109,7 @@ func TestACodeForAnAddressCannotBeGuessedOrReused(t *testing.T) {
 	}
 	b.Post("/portal/mail/recovery", url.Values{"act": {"check"}, "code": {second}}).WantStatus(http.StatusUnprocessableEntity)
 	b.Post("/portal/mail/notify", url.Values{"act": {"check"}, "code": {second}}).WantStatus(http.StatusOK)
-	if h.person(a).Notify != "taro@mail.example" {
+	if h.PersonOf(a).Notify != "taro@mail.example" {
 		t.Error("the newest code was not taken")
 	}
 	b.Post("/portal/mail/notify", url.Values{"act": {"check"}, "code": {second}}).WantStatus(http.StatusUnprocessableEntity)
@@ -127,7 +127,7 @@ func TestAddressesThatMailCannotOrMustNotGoTo(t *testing.T) {
 	}
 	b.Post("/portal/mail/recovery", url.Values{"act": {"send"}, "address": {"s1234567@example.ac.jp"}}).
 		WantStatus(http.StatusUnprocessableEntity).Want("example.ac.jp")
-	for _, m := range h.mails("") {
+	for _, m := range h.Mails("", "") {
 		if m.To != "s1234567@example.ac.jp" {
 			t.Errorf("a mail went to %s", m.To)
 		}
@@ -143,14 +143,14 @@ func TestNobodysMailboxIsFilledFromHere(t *testing.T) {
 		b.Post("/portal/mail/notify", url.Values{"act": {"send"}, "address": {"victim@mail.example"}})
 		b.Post("/portal/mail/notify", url.Values{"act": {"drop"}})
 	}
-	if n := len(h.mails("victim@mail.example")); n != 1 {
+	if n := len(h.Mails("victim@mail.example", "")); n != 1 {
 		t.Errorf("%d mails within a minute", n)
 	}
 	for i := range 40 {
 		h.Clock.Add(15 * time.Second)
 		b.Post("/portal/mail/"+[]string{"notify", "recovery"}[i%2], url.Values{"act": {"send"}, "address": {"victim@mail.example"}})
 	}
-	if n := len(h.mails("victim@mail.example")); n > 15 {
+	if n := len(h.Mails("victim@mail.example", "")); n > 15 {
 		t.Errorf("%d mails within ten minutes", n)
 	}
 }
@@ -159,10 +159,10 @@ func TestSessionsAreListedAndSignedOut(t *testing.T) {
 	h := open(t)
 	a := h.Person("s1234567")
 	library := h.Enter()
-	phone := h.browser(logintest.Home)
+	phone := h.At(logintest.Home)
 	phone.Extra.Set("User-Agent", "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1")
 	phone.Get("/portal")
-	h.prove(phone, "s1234567")
+	h.Prove(phone, "s1234567")
 	phone.Get("/enter/library")
 	if library.Last().Fault != nil {
 		t.Fatal(library.Last().Fault)
@@ -171,7 +171,7 @@ func TestSessionsAreListedAndSignedOut(t *testing.T) {
 	b := h.signIn("s1234567", logintest.Campus)
 	b.Get("/portal/sessions").Want("今お使いのもの", "iPhone の Safari", logintest.Home, "library（日本語）", "パスワード", "入ったサービス：1件")
 	var phoneSession string
-	for _, s := range h.sessions(a.ID) {
+	for _, s := range h.SessionsOf(a.ID) {
 		if s.Address == logintest.Home {
 			phoneSession = s.ID
 		}
@@ -180,7 +180,7 @@ func TestSessionsAreListedAndSignedOut(t *testing.T) {
 	if phone.Get("/portal"); !strings.Contains(phone.Location(), "/login/") {
 		t.Error("the phone is still signed in")
 	}
-	if n := len(h.sessions(a.ID)); n != 2 {
+	if n := len(h.SessionsOf(a.ID)); n != 2 {
 		t.Errorf("%d sessions", n)
 	}
 	b.Post("/portal/sessions/"+phoneSession+"/end", nil).Want("すでに終わっていました")
@@ -188,7 +188,7 @@ func TestSessionsAreListedAndSignedOut(t *testing.T) {
 	if third.Get("/portal"); !strings.Contains(third.Location(), "/login/") {
 		t.Error("the third browser is still signed in")
 	}
-	if e := h.events(a.ID, "session."); len(e) != 2 {
+	if e := h.Events(a.ID, "session."); len(e) != 2 {
 		t.Errorf("%+v", e)
 	}
 	b.Get("/portal/sessions").Submit("ここでサインアウトする")
@@ -207,7 +207,7 @@ func TestTrustedBrowsersAreListedNamedAndRemoved(t *testing.T) {
 	h.Apply(rules + "\n# another version\n")
 	b.Get("/portal/sessions").Want("今は無効", "大学の規則が変わったため")
 	b.Submit("信頼をやめる").Want("ブラウザーの信頼をやめました", "信頼したブラウザーはありません")
-	if len(h.trusts(a.ID)) != 0 || len(h.events(a.ID, "browser.distrusted")) != 1 {
+	if len(h.trusts(a.ID)) != 0 || len(h.Events(a.ID, "browser.distrusted")) != 1 {
 		t.Error("the trust did not end, or is not on record")
 	}
 }
@@ -216,7 +216,7 @@ func TestHistorySpeaksPlainlyAndOnlyOfThisAccount(t *testing.T) {
 	h := open(t)
 	a := h.Person("s1234567")
 	h.Person("s7654321")
-	other := h.browser(logintest.Home).Get("/portal")
+	other := h.At(logintest.Home).Get("/portal")
 	other.Submit("次へ", "username", "s1234567").Submit("次へ", "password", "wrong").Submit("次へ", "password", "wrong")
 	h.signIn("s7654321", logintest.Eduroam)
 	h.Clock.Add(24 * time.Hour)
@@ -229,7 +229,7 @@ func TestHistorySpeaksPlainlyAndOnlyOfThisAccount(t *testing.T) {
 		"2026年4月6日(月)", "入力が受け付けられませんでした：パスワード", "2回", logintest.Home, "サポートコード",
 	).Refuse(logintest.Eduroam, "library（日本語）")
 	b.Get("/portal/history?all=1").Want("サインイン済みのため、確認なしでlibrary（日本語）に入りました")
-	e := h.events(a.ID, "signin.failed")
+	e := h.Events(a.ID, "signin.failed")
 	b.Want(e[0].Support)
 	b.Get("/portal/history?before=abc").WantStatus(http.StatusOK)
 	b.Get("/portal/history?before=-1").WantStatus(http.StatusOK)
@@ -281,7 +281,7 @@ func TestNoticesCannotBeSilencedUnnoticed(t *testing.T) {
 	b.Submit("保存する", "notices", "new")
 	h.told("s1234567@example.ac.jp", "初めてのブラウザーのときだけお知らせします")
 	b.Post("/portal/settings/notices", url.Values{"notices": {"never"}})
-	if p := h.person(a); p.Notices != "new" {
+	if p := h.PersonOf(a); p.Notices != "new" {
 		t.Error(p.Notices)
 	}
 }
@@ -291,13 +291,13 @@ func TestTheLanguageIsKeptWithThePerson(t *testing.T) {
 	a := h.Person("s1234567")
 	b := h.signIn("s1234567", logintest.Campus)
 	b.Get("/portal/settings").Submit("言語を保存する", "lang", "en").Want("The language was saved", "Settings")
-	if p := h.person(a); p.Lang != lang.EN {
+	if p := h.PersonOf(a); p.Lang != lang.EN {
 		t.Error(p.Lang)
 	}
 	other := h.signIn("s1234567", logintest.Campus)
 	other.Get("/portal").Want("My page")
 	b.Post("/portal/settings/language", url.Values{"lang": {"xx"}})
-	if p := h.person(a); p.Lang != lang.EN {
+	if p := h.PersonOf(a); p.Lang != lang.EN {
 		t.Error(p.Lang)
 	}
 }
@@ -315,11 +315,11 @@ func TestConsentIsListedAndWithdrawn(t *testing.T) {
 	})
 	b := h.signIn("s1234567", logintest.Campus)
 	b.Get("/portal/consents").Want("調査", "名前、メールアドレス").Submit("取り消す").Want("同意を取り消しました", "まだ同意したものはありません")
-	if e := h.events(a.ID, "consent.withdrawn"); len(e) != 1 || e[0].Party != "survey" {
+	if e := h.Events(a.ID, "consent.withdrawn"); len(e) != 1 || e[0].Party != "survey" {
 		t.Errorf("%+v", e)
 	}
 	b.Post("/portal/consents/withdraw", url.Values{"party": {"nothing"}})
-	if n := len(h.events(a.ID, "consent.withdrawn")); n != 1 {
+	if n := len(h.Events(a.ID, "consent.withdrawn")); n != 1 {
 		t.Error("a withdrawal of nothing is on record")
 	}
 }
@@ -357,7 +357,7 @@ func TestTheConnectionTestTellsWhatReallyHappens(t *testing.T) {
 		"サービスに必要な次の情報が、登録されていません：", "一種類の確認をしました", "pwd",
 	)
 	var subject string
-	h.read(func(tx *store.Tx) error {
+	h.Read(func(tx *store.Tx) error {
 		p, err := h.Parties.Get(tx, "journal")
 		subject = h.Parties.SubjectFor(p, a.ID)
 		return err
@@ -395,10 +395,10 @@ func TestTheFirstPageKnowsWhatNeedsAttention(t *testing.T) {
 	b.Get("/portal").Want("アカウントの有効期限は2026年4月26日(日)です", "パスワードを忘れたときのアドレスが、登録されていません", "山田 太郎", "学生")
 	b.Get("/portal/password").Submit("", "new", "mizuumi-to-yama-no-asa-7", "repeat", "mizuumi-to-yama-no-asa-7")
 	b.Get("/portal").Refuse("サインインの方法が1回変わりました")
-	other := h.browser(logintest.Campus).Get("/portal").Submit("次へ", "username", "s1234567")
+	other := h.At(logintest.Campus).Get("/portal").Submit("次へ", "username", "s1234567")
 	other.Submit("次へ", "password", "mizuumi-to-yama-no-asa-7").Want("サインインの方法が1回変わりました")
 	h.Clock.Add(8 * 24 * time.Hour)
-	late := h.browser(logintest.Campus).Get("/portal").Submit("次へ", "username", "s1234567")
+	late := h.At(logintest.Campus).Get("/portal").Submit("次へ", "username", "s1234567")
 	late.Submit("次へ", "password", "mizuumi-to-yama-no-asa-7").Refuse("回変わりました")
 }
 
@@ -408,7 +408,7 @@ func TestASuspendedAccountLosesItsPagesAtOnce(t *testing.T) {
 	b := h.signIn("s1234567", logintest.Campus)
 	h.Write(func(tx *store.Tx) error { return h.People.SetState(tx, a.ID, "suspended", "lost card", "desk") })
 	b.Post("/portal/settings/notices", url.Values{"notices": {"every"}})
-	if p := h.person(a); p.Notices != "new" {
+	if p := h.PersonOf(a); p.Notices != "new" {
 		t.Error("a suspended account changed something")
 	}
 	if b.Get("/portal/sessions"); !strings.Contains(b.Location(), "/login/") {
@@ -423,7 +423,7 @@ func TestSweepRemovesWhatIsOver(t *testing.T) {
 	b.Get("/portal/add/totp")
 	b.Get("/portal/mail/notify").Submit("コードを送る", "address", "taro@mail.example")
 	count := func() (n int64) {
-		h.read(func(tx *store.Tx) error {
+		h.Read(func(tx *store.Tx) error {
 			return tx.QueryRow(`SELECT (SELECT COUNT(*) FROM portal_errand) + (SELECT COUNT(*) FROM portal_address) + (SELECT COUNT(*) FROM portal_removal)`).Scan(&n)
 		})
 		return n

@@ -32,7 +32,7 @@ func (h *house) shown(b *webtest.Browser) string {
 		h.T.Fatalf("no key on the page: %v\n%s", err, b.Text())
 	}
 	code, _, err := totp.CodeAt(x, h.Clock.Now())
-	h.must(err)
+	h.Must(err)
 	return code
 }
 
@@ -60,7 +60,7 @@ func TestAnAppIsAddedAndTheOwnerIsTold(t *testing.T) {
 	if b.Cookie("__Host-session") == before {
 		t.Error("the session's name did not change although more was proved")
 	}
-	e := h.events(a.ID, "factor.added")
+	e := h.Events(a.ID, "factor.added")
 	if len(e) != 1 || e[0].Facts["factor"] != "totp" || e[0].Facts["label"] != "私の電話" || e[0].Support == "" || e[0].Address != logintest.Campus {
 		t.Errorf("%+v", e)
 	}
@@ -84,7 +84,7 @@ func TestTheSameAnswerDoesNotCountTwice(t *testing.T) {
 	if n := len(h.bindings(a.ID, factor.Active)); n != 1 {
 		t.Errorf("%d apps after a replay", n)
 	}
-	if n := len(h.events(a.ID, "factor.added")); n != 1 {
+	if n := len(h.Events(a.ID, "factor.added")); n != 1 {
 		t.Errorf("%d events after a replay", n)
 	}
 }
@@ -160,7 +160,7 @@ func TestAnOldProofIsAskedAgainAndLeadsBack(t *testing.T) {
 	if !strings.Contains(b.Location(), "/login/") || len(h.bindings(a.ID, factor.Active)) != 0 {
 		t.Fatalf("an old proof was enough: %s", b.Location())
 	}
-	h.prove(b, "s1234567")
+	h.Prove(b, "s1234567")
 	if b.Location() != logintest.Origin+"/portal/add/totp" || b.Status != http.StatusOK {
 		t.Errorf("the way back: %s", b.Location())
 	}
@@ -170,7 +170,7 @@ func TestAnOldProofIsAskedAgainAndLeadsBack(t *testing.T) {
 		if !strings.Contains(b.Location(), "/login/") {
 			t.Errorf("%s opens with an old proof", page)
 		}
-		h.prove(b, "s1234567")
+		h.Prove(b, "s1234567")
 		if b.Location() != logintest.Origin+page {
 			t.Errorf("%s leads back to %s", page, b.Location())
 		}
@@ -226,7 +226,7 @@ func TestARemovalSaysWhatItMeansAndCanBeUndone(t *testing.T) {
 		t.Error("the app or the trust that stood on it is still there")
 	}
 	m := h.told("s1234567@example.ac.jp", "サインインの方法が削除されました")
-	if !strings.Contains(m.Text, "2026年4月13日(月)まで") || !strings.Contains(m.Text, h.events(app.Account, "factor.removed")[0].Support) {
+	if !strings.Contains(m.Text, "2026年4月13日(月)まで") || !strings.Contains(m.Text, h.Events(app.Account, "factor.removed")[0].Support) {
 		t.Error(m.Text)
 	}
 	b.Submit("元に戻す").Want("元に戻しました")
@@ -235,7 +235,7 @@ func TestARemovalSaysWhatItMeansAndCanBeUndone(t *testing.T) {
 	}
 	h.told("s1234567@example.ac.jp", "削除したサインインの方法が元に戻りました")
 	b.Post("/portal/factors/"+app.ID+"/restore", nil)
-	if n := len(h.events(app.Account, "factor.restored")); n != 1 {
+	if n := len(h.Events(app.Account, "factor.restored")); n != 1 {
 		t.Errorf("restored %d times", n)
 	}
 }
@@ -271,7 +271,7 @@ func TestWhatIsLostNeverComesBack(t *testing.T) {
 	thief := h.signIn("s1234567", logintest.Eduroam)
 	h.trusting(app.Account)
 	b.Submit("削除する", "why", "lost", "understood", "1").Want("削除しました").Refuse("元に戻す")
-	if len(h.trusts(app.Account)) != 0 || len(h.sessions(app.Account)) != 1 {
+	if len(h.trusts(app.Account)) != 0 || len(h.SessionsOf(app.Account)) != 1 {
 		t.Error("trust or other sessions survive the loss")
 	}
 	if thief.Get("/portal"); !strings.Contains(thief.Location(), "/login/") {
@@ -293,7 +293,7 @@ func TestNobodyTouchesWhatBelongsToSomebodyElse(t *testing.T) {
 	h.trusting(theirs.ID)
 	h.Person("s1234567")
 	b := h.signIn("s1234567", logintest.Campus)
-	trust, session := h.trusts(theirs.ID)[0].ID, h.sessions(theirs.ID)[0].ID
+	trust, session := h.trusts(theirs.ID)[0].ID, h.SessionsOf(theirs.ID)[0].ID
 	for path, form := range map[string]url.Values{
 		"/portal/factors/" + app.ID + "/name":    {"label": {"mine"}},
 		"/portal/factors/" + app.ID + "/remove":  {"why": {"unused"}, "understood": {"1"}},
@@ -309,12 +309,12 @@ func TestNobodyTouchesWhatBelongsToSomebodyElse(t *testing.T) {
 	}
 	b.Get("/portal/factors/" + app.ID + "/remove").WantStatus(http.StatusNotFound).Refuse("電話")
 	got := h.bindings(theirs.ID, factor.Active)
-	if len(got) != 1 || got[0].Label != app.Label || len(h.trusts(theirs.ID)) != 1 || h.trusts(theirs.ID)[0].Label == "mine" || len(h.sessions(theirs.ID)) != 1 {
+	if len(got) != 1 || got[0].Label != app.Label || len(h.trusts(theirs.ID)) != 1 || h.trusts(theirs.ID)[0].Label == "mine" || len(h.SessionsOf(theirs.ID)) != 1 {
 		t.Error("something of the other account was changed")
 	}
 	victim.Get("/portal").WantStatus(http.StatusOK).Want("s7654321")
 	for _, kind := range []string{"factor.", "browser.", "session."} {
-		if n := len(h.events(theirs.ID, kind)); n != 0 {
+		if n := len(h.Events(theirs.ID, kind)); n != 0 {
 			t.Errorf("%d events %s", n, kind)
 		}
 	}
@@ -346,7 +346,7 @@ func TestAnUnfinishedSetUpIsShownAndCanBeDropped(t *testing.T) {
 	b.Get("/portal/add/totp")
 	b.Get("/portal").Want("始めた「ワンタイムパスワードアプリ」の設定が、終わっていません")
 	b.Get("/portal/factors").Click("途中の設定を削除する").Submit("途中の設定を削除する").Want("途中の設定を削除しました", "登録されていません。")
-	if len(h.bindings(a.ID, factor.Pending)) != 0 || len(h.mails("s1234567@example.ac.jp")) != 1 {
+	if len(h.bindings(a.ID, factor.Pending)) != 0 || len(h.Mails("s1234567@example.ac.jp", "")) != 1 {
 		t.Error("the set-up is still there, or its owner was bothered")
 	}
 }
@@ -363,17 +363,17 @@ func TestThePasswordIsChangedAndOthersAreSignedOut(t *testing.T) {
 		t.Error("the page repeats the password")
 	}
 	b.Submit("", "new", fresh, "repeat", fresh).Want("新しいパスワードを設定しました")
-	if n := len(h.sessions(a.ID)); n != 1 || len(h.trusts(a.ID)) != 0 {
+	if n := len(h.SessionsOf(a.ID)); n != 1 || len(h.trusts(a.ID)) != 0 {
 		t.Errorf("%d sessions, %d trusts", n, len(h.trusts(a.ID)))
 	}
 	if other.Get("/portal"); !strings.Contains(other.Location(), "/login/") {
 		t.Error("the other session goes on")
 	}
 	h.told("s1234567@example.ac.jp", "パスワードが変更されました")
-	if e := h.events(a.ID, "password.changed"); len(e) != 1 || strings.Contains(e[0].Facts["label"]+e[0].Facts["binding"], fresh) {
+	if e := h.Events(a.ID, "password.changed"); len(e) != 1 || strings.Contains(e[0].Facts["label"]+e[0].Facts["binding"], fresh) {
 		t.Errorf("%+v", e)
 	}
-	again := h.browser(logintest.Campus).Get("/portal").Submit("次へ", "username", "s1234567")
+	again := h.At(logintest.Campus).Get("/portal").Submit("次へ", "username", "s1234567")
 	again.Submit("次へ", "password", logintest.Password).WantStatus(http.StatusUnprocessableEntity)
 	again.Submit("次へ", "password", fresh).Want("マイページ")
 }
@@ -430,7 +430,7 @@ func TestAMailboxBecomesASecondStep(t *testing.T) {
 		t.Fatal("the address counts before its code came back:", b.Text())
 	}
 	var code string
-	for _, m := range h.mails("taro@mail.example") {
+	for _, m := range h.Mails("taro@mail.example", "") {
 		code = mailCode.FindString(m.Text)
 	}
 	b.Submit("", "code", "00000000").WantStatus(http.StatusUnprocessableEntity)

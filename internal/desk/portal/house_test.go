@@ -7,11 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"seimon/internal/audit"
 	"seimon/internal/authn"
 	"seimon/internal/desk"
 	"seimon/internal/desk/portal"
-	"seimon/internal/directory"
 	"seimon/internal/factor"
 	"seimon/internal/lang"
 	"seimon/internal/login"
@@ -45,64 +43,28 @@ type house struct {
 func open(t *testing.T) *house {
 	t.Helper()
 	h := &house{House: logintest.New(t, []store.Schema{portal.Schema()}, []lang.Source{desk.Words(), portal.Words()})}
-	h.must(desk.Templates(h.Site))
+	h.Must(desk.Templates(h.Site))
 	var err error
 	h.portal, err = portal.New(portal.Rooms{
 		Hall: h.Hall, Loop: func(address string) bool { return strings.HasSuffix(address, "@example.ac.jp") },
 	})
-	h.must(err)
-	h.must(h.Hall.Open(h.portal))
-	h.must(h.portal.Found(t.Context()))
-	h.must(h.Site.Check())
+	h.Must(err)
+	h.Must(h.Hall.Open(h.portal))
+	h.Must(h.portal.Found(t.Context()))
+	h.Must(h.Site.Check())
 	h.Apply(rules)
 	return h
-}
-
-func (h *house) must(err error) {
-	h.T.Helper()
-	if err != nil {
-		h.T.Fatal(err)
-	}
-}
-
-// browser opens a browser at an address.
-func (h *house) browser(at string) *webtest.Browser {
-	b := webtest.New(h.T, logintest.Origin, h.Site.Handler())
-	b.Address = at + ":40000"
-	if strings.Contains(at, ":") {
-		b.Address = "[" + at + "]:40000"
-	}
-	return b
 }
 
 // signIn signs in with the password to the first page.
 func (h *house) signIn(user, at string) *webtest.Browser {
 	h.T.Helper()
-	b := h.browser(at).Get("/portal")
-	h.prove(b, user)
+	b := h.At(at).Get("/portal")
+	h.Prove(b, user)
 	if b.Location() != logintest.Origin+"/portal" {
 		h.T.Fatalf("signed in to %s:\n%s", b.Location(), b.Text())
 	}
 	return b
-}
-
-// prove answers the name and the password, whichever is asked.
-func (h *house) prove(b *webtest.Browser, user string) {
-	h.T.Helper()
-	if !asks(b, "password") {
-		b.Submit("次へ", "username", user)
-	}
-	b.Submit("次へ", "password", logintest.Password)
-}
-
-// asks tells whether the page has a field.
-func asks(b *webtest.Browser, field string) bool {
-	for _, in := range b.Page().All("input") {
-		if in.Attr["name"] == field {
-			return true
-		}
-	}
-	return false
 }
 
 // code answers the question for an app's code; each is used once, so time goes on first.
@@ -112,14 +74,9 @@ func (h *house) code(b *webtest.Browser, account authn.AccountID) {
 	b.Want("ワンタイムパスワード").Submit("次へ", "code", h.Code(account, 0))
 }
 
-func (h *house) read(fn func(tx *store.Tx) error) {
-	h.T.Helper()
-	h.must(h.DB.Read(h.T.Context(), fn))
-}
-
 func (h *house) bindings(account authn.AccountID, state factor.State) (out []factor.Binding) {
 	h.T.Helper()
-	h.read(func(tx *store.Tx) error {
+	h.Read(func(tx *store.Tx) error {
 		all, err := h.Bindings.Of(tx, account)
 		for _, b := range all {
 			if b.State == state && b.Kind != "password" {
@@ -131,36 +88,11 @@ func (h *house) bindings(account authn.AccountID, state factor.State) (out []fac
 	return out
 }
 
-func (h *house) events(account authn.AccountID, kind string) (out []audit.Event) {
-	h.T.Helper()
-	h.read(func(tx *store.Tx) (err error) {
-		out, err = h.Audit.Find(tx, audit.Query{Account: account, TypePrefix: kind})
-		return err
-	})
-	return out
-}
-
-func (h *house) sessions(account authn.AccountID) (out []session.Session) {
-	h.T.Helper()
-	h.read(func(tx *store.Tx) (err error) {
-		out, err = h.Sessions.Of(tx, account)
-		return err
-	})
-	return out
-}
-
-// mails delivers what waits and gives the messages to an address.
-func (h *house) mails(to string) []mail.Received {
-	h.T.Helper()
-	h.must(h.Mail.Deliver(h.T.Context()))
-	return h.Outbox.Messages(to)
-}
-
 // told gives the message to an address with a subject.
 func (h *house) told(to, subject string) mail.Received {
 	h.T.Helper()
 	var got []string
-	for _, m := range h.mails(to) {
+	for _, m := range h.Mails(to, "") {
 		if m.Subject == subject {
 			return m
 		}
@@ -170,19 +102,10 @@ func (h *house) told(to, subject string) mail.Received {
 	return mail.Received{}
 }
 
-func (h *house) person(account directory.Account) (p directory.Person) {
-	h.T.Helper()
-	h.read(func(tx *store.Tx) (err error) {
-		_, p, err = h.People.ByID(tx, account.ID)
-		return err
-	})
-	return p
-}
-
 // trusting makes an account trust the browser of its newest session.
 func (h *house) trusting(account authn.AccountID) {
 	h.T.Helper()
-	s := h.sessions(account)[0]
+	s := h.SessionsOf(account)[0]
 	h.Write(func(tx *store.Tx) error {
 		_, version, err := h.Policy.Active(tx)
 		if err != nil {
@@ -194,7 +117,7 @@ func (h *house) trusting(account authn.AccountID) {
 
 func (h *house) trusts(account authn.AccountID) (out []session.Trust) {
 	h.T.Helper()
-	h.read(func(tx *store.Tx) (err error) {
+	h.Read(func(tx *store.Tx) (err error) {
 		out, err = h.Sessions.Trusts(tx, account)
 		return err
 	})
@@ -233,7 +156,7 @@ func TestEveryPageOpensInBothLanguagesAndIsWellMade(t *testing.T) {
 			}
 			b.Get(page + sep + "lang=" + tag)
 			if strings.Contains(b.Location(), "/login/") {
-				if asks(b, "password") {
+				if logintest.Asks(b, "password") {
 					b.Submit("", "password", logintest.Password)
 				}
 				h.Clock.Add(30 * time.Second)
@@ -299,17 +222,17 @@ func TestNobodyEntersWithoutSigningIn(t *testing.T) {
 	h := open(t)
 	h.Person("s1234567")
 	for _, page := range pages() {
-		b := h.browser(logintest.Campus).Get(page)
+		b := h.At(logintest.Campus).Get(page)
 		if !strings.Contains(b.Location(), "/login/") {
 			t.Errorf("GET %s: %s", page, b.Location())
 		}
 	}
 	for _, form := range posts() {
-		b := h.browser(logintest.Campus).Post(form, nil)
+		b := h.At(logintest.Campus).Post(form, nil)
 		if !strings.Contains(b.Location(), "/login/") {
 			t.Errorf("POST %s: %s", form, b.Location())
 		}
-		h.prove(b, "s1234567")
+		h.Prove(b, "s1234567")
 		if b.Status >= http.StatusInternalServerError || !strings.HasPrefix(b.Location(), logintest.Origin+"/portal") {
 			t.Errorf("POST %s leads to %s (%d)", form, b.Location(), b.Status)
 		}
@@ -334,18 +257,18 @@ func TestTheWayBackStaysInThePortal(t *testing.T) {
 		"/portalevil", "", "/portal/\r\nSet-Cookie: x=1", "http:/portal",
 	} {
 		respond, err := h.portal.Complete(nil, login.Outcome{Request: []byte(`{"path":` + quote(path) + `}`)})
-		h.must(err)
+		h.Must(err)
 		w := &recorder{header: http.Header{}}
 		r, err := http.NewRequest(http.MethodGet, "/", nil)
-		h.must(err)
-		h.must(respond(w, r))
+		h.Must(err)
+		h.Must(respond(w, r))
 		if got := w.header.Get("Location"); got != "/portal" {
 			t.Errorf("%q leads to %q", path, got)
 		}
 	}
 	h.Person("s1234567")
-	b := h.browser(logintest.Campus).Get("/portal/history?all=1&before=7")
-	h.prove(b, "s1234567")
+	b := h.At(logintest.Campus).Get("/portal/history?all=1&before=7")
+	h.Prove(b, "s1234567")
 	if b.Location() != logintest.Origin+"/portal/history?all=1&before=7" {
 		t.Error("the page asked for was lost:", b.Location())
 	}

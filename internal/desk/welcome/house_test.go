@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"seimon/internal/audit"
 	"seimon/internal/authn"
 	"seimon/internal/desk"
 	"seimon/internal/desk/portal"
@@ -15,7 +14,6 @@ import (
 	"seimon/internal/lang"
 	"seimon/internal/login/logintest"
 	"seimon/internal/mail"
-	"seimon/internal/session"
 	"seimon/internal/store"
 	"seimon/internal/web/webtest"
 )
@@ -30,26 +28,19 @@ type house struct {
 func open(t *testing.T) *house {
 	t.Helper()
 	h := &house{House: logintest.New(t, []store.Schema{portal.Schema(), welcome.Schema()}, []lang.Source{desk.Words(), portal.Words(), welcome.Words()})}
-	h.must(desk.Templates(h.Site))
+	h.Must(desk.Templates(h.Site))
 	p, err := portal.New(portal.Rooms{
 		Hall: h.Hall,
 	})
-	h.must(err)
-	h.must(h.Hall.Open(p))
-	h.must(p.Found(t.Context()))
+	h.Must(err)
+	h.Must(h.Hall.Open(p))
+	h.Must(p.Found(t.Context()))
 	h.welcome, err = welcome.New(welcome.Rooms{
 		Hall: h.Hall, Jobs: h.Jobs, Desk: "desk@example.ac.jp", SignIn: p.Start,
 	})
-	h.must(err)
-	h.must(h.Site.Check())
+	h.Must(err)
+	h.Must(h.Site.Check())
 	return h
-}
-
-func (h *house) must(err error) {
-	h.T.Helper()
-	if err != nil {
-		h.T.Fatal(err)
-	}
 }
 
 func (h *house) browser() *webtest.Browser {
@@ -58,40 +49,17 @@ func (h *house) browser() *webtest.Browser {
 	return b
 }
 
-func (h *house) read(fn func(tx *store.Tx) error) {
-	h.T.Helper()
-	h.must(h.DB.Read(h.T.Context(), fn))
-}
-
 // work runs the jobs that are due, and delivers the mail.
 func (h *house) work() {
 	h.T.Helper()
 	_, err := h.Jobs.RunDue(h.T.Context())
-	h.must(err)
-	h.must(h.Mail.Deliver(h.T.Context()))
-}
-
-func (h *house) events(kind string) (out []audit.Event) {
-	h.T.Helper()
-	h.read(func(tx *store.Tx) (err error) {
-		out, err = h.Audit.Find(tx, audit.Query{TypePrefix: kind})
-		return err
-	})
-	return out
-}
-
-func (h *house) sessions(account authn.AccountID) (out []session.Session) {
-	h.T.Helper()
-	h.read(func(tx *store.Tx) (err error) {
-		out, err = h.Sessions.Of(tx, account)
-		return err
-	})
-	return out
+	h.Must(err)
+	h.Must(h.Mail.Deliver(h.T.Context()))
 }
 
 func (h *house) account(id authn.AccountID) (a directory.Account) {
 	h.T.Helper()
-	h.read(func(tx *store.Tx) (err error) {
+	h.Read(func(tx *store.Tx) (err error) {
 		a, _, err = h.People.ByID(tx, id)
 		return err
 	})

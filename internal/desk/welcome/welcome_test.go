@@ -22,7 +22,7 @@ func TestAForgottenPasswordIsReplaced(t *testing.T) {
 	h.recovery(a, "taro@mail.example")
 	old := h.browser().Get("/portal").Submit("次へ", "username", "s1234567").Submit("次へ", "password", logintest.Password)
 	h.Write(func(tx *store.Tx) error {
-		s := h.sessions(a.ID)[0]
+		s := h.SessionsOf(a.ID)[0]
 		return h.Sessions.Trust(tx, session.Trust{Browser: s.Browser, Account: a.ID, Until: tx.Now.Add(time.Hour), At: tx.Now})
 	})
 	link := h.ask("ｓ１２３４５６７", "taro@mail.example")
@@ -35,11 +35,11 @@ func TestAForgottenPasswordIsReplaced(t *testing.T) {
 	}
 	b.Submit("", "new", "short", "repeat", "short").WantStatus(http.StatusUnprocessableEntity)
 	b.Submit("", "new", fresh, "repeat", fresh).Want("新しいパスワードを設定しました", "二段階目の確認は、前と同じです")
-	if len(h.sessions(a.ID)) != 0 {
+	if len(h.SessionsOf(a.ID)) != 0 {
 		t.Error("sessions survive")
 	}
 	var trusts []session.Trust
-	h.read(func(tx *store.Tx) (err error) { trusts, err = h.Sessions.Trusts(tx, a.ID); return err })
+	h.Read(func(tx *store.Tx) (err error) { trusts, err = h.Sessions.Trusts(tx, a.ID); return err })
 	if len(trusts) != 0 {
 		t.Error("trusted browsers survive")
 	}
@@ -59,7 +59,7 @@ func TestAForgottenPasswordIsReplaced(t *testing.T) {
 	if !strings.Contains(b.Location(), "/login/") || b.Field("username") != "s1234567" {
 		t.Error("the way on to the sign-in:", b.Location(), b.Text())
 	}
-	h.must(h.Mail.Deliver(t.Context()))
+	h.Must(h.Mail.Deliver(t.Context()))
 	for _, to := range []string{"taro@mail.example", "s1234567@example.ac.jp"} {
 		found := false
 		for _, m := range h.to(to) {
@@ -69,7 +69,7 @@ func TestAForgottenPasswordIsReplaced(t *testing.T) {
 			t.Errorf("%s was not told", to)
 		}
 	}
-	asked, done := h.events("reset.asked"), h.events("password.reset")
+	asked, done := h.Events("", "reset.asked"), h.Events("", "password.reset")
 	if len(asked) != 1 || len(done) != 1 || asked[0].Support != done[0].Support || done[0].Account != a.ID {
 		t.Errorf("%+v %+v", asked, done)
 	}
@@ -141,7 +141,7 @@ func TestAskingTellsNothingAboutAccounts(t *testing.T) {
 		}
 	}
 	var tasks, accounts int64
-	h.read(func(tx *store.Tx) error {
+	h.Read(func(tx *store.Tx) error {
 		if err := tx.QueryRow("SELECT COUNT(*) FROM jobs_task").Scan(&tasks); err != nil {
 			return err
 		}
@@ -151,7 +151,7 @@ func TestAskingTellsNothingAboutAccounts(t *testing.T) {
 		t.Errorf("the request itself did different work: %d tasks, %d links", tasks, accounts)
 	}
 	var payload []byte
-	h.read(func(tx *store.Tx) error { return tx.QueryRow("SELECT payload FROM jobs_task LIMIT 1").Scan(&payload) })
+	h.Read(func(tx *store.Tx) error { return tx.QueryRow("SELECT payload FROM jobs_task LIMIT 1").Scan(&payload) })
 	if strings.Contains(string(payload), "s1234567") {
 		t.Error("what was typed waits in the open")
 	}
@@ -166,7 +166,7 @@ func TestAskingTellsNothingAboutAccounts(t *testing.T) {
 		t.Errorf("%d mails", n)
 	}
 	why := map[string]int{}
-	for _, e := range h.events("reset.asked") {
+	for _, e := range h.Events("", "reset.asked") {
 		why[e.Facts["why"]]++
 	}
 	if why["unknown"] != 2 || why["no address"] != 1 || why[""] != 2 {
@@ -238,10 +238,10 @@ func TestALetterActivatesAnAccount(t *testing.T) {
 	if !h.enters("s4444444", fresh) {
 		t.Error("the new password does not open the account")
 	}
-	if e := h.events("account.activated"); len(e) != 1 || e[0].Account != a.ID {
+	if e := h.Events("", "account.activated"); len(e) != 1 || e[0].Account != a.ID {
 		t.Errorf("%+v", e)
 	}
-	h.must(h.Mail.Deliver(t.Context()))
+	h.Must(h.Mail.Deliver(t.Context()))
 	told := false
 	for _, m := range h.to("s4444444@example.ac.jp") {
 		told = told || m.Subject == "アカウントが使えるようになりました"
@@ -350,7 +350,7 @@ func TestAnInquiryCarriesItsCaseAlong(t *testing.T) {
 	}
 	b.Submit("送る", "reply", "taro@mail.example", "name", "山田\r\nBcc: x@evil.example", "message", "入れません。\r\n\r\nBcc: y@evil.example\n-- \n偽の署名").
 		Want("問い合わせを送りました", "7KQ2-MHXD")
-	h.must(h.Mail.Deliver(t.Context()))
+	h.Must(h.Mail.Deliver(t.Context()))
 	all := h.to("")
 	if len(all) != 1 || all[0].To != "desk@example.ac.jp" || all[0].Header.Get("Bcc") != "" {
 		t.Fatalf("%+v", all)
@@ -367,7 +367,7 @@ func TestAnInquiryCarriesItsCaseAlong(t *testing.T) {
 	if strings.Contains(m.Text, "返信の必要はありません") {
 		t.Error("the help desk is told not to answer")
 	}
-	if e := h.events("inquiry.sent"); len(e) != 1 || e[0].Support != "7KQ2-MHXD" || e[0].Address != logintest.Campus {
+	if e := h.Events("", "inquiry.sent"); len(e) != 1 || e[0].Support != "7KQ2-MHXD" || e[0].Address != logintest.Campus {
 		t.Errorf("%+v", e)
 	}
 }
@@ -396,7 +396,7 @@ func TestInquiriesAreBoundedAndJudged(t *testing.T) {
 			sent++
 		}
 	}
-	h.must(h.Mail.Deliver(t.Context()))
+	h.Must(h.Mail.Deliver(t.Context()))
 	if sent != 5 || len(h.to("desk@example.ac.jp")) != 5 {
 		t.Errorf("%d were sent, %d arrived", sent, len(h.to("desk@example.ac.jp")))
 	}
@@ -434,7 +434,7 @@ func TestSweepKeepsWhatIsStillGood(t *testing.T) {
 	h.Clock.Add(26 * time.Hour)
 	h.Write(h.welcome.Sweep)
 	var n int64
-	h.read(func(tx *store.Tx) error { return tx.QueryRow("SELECT COUNT(*) FROM welcome_reset").Scan(&n) })
+	h.Read(func(tx *store.Tx) error { return tx.QueryRow("SELECT COUNT(*) FROM welcome_reset").Scan(&n) })
 	if n != 0 {
 		t.Errorf("%d links remain", n)
 	}
