@@ -49,24 +49,28 @@ type fact struct {
 // write sends the answer. Nobody keeps it.
 func (a answer) write(w http.ResponseWriter, f format) error {
 	if f == formatXML {
-		return writeXML(w, el("cas:serviceResponse", "", a.element()).with("xmlns:cas", namespace))
+		return writeXML(w, a.no, el("cas:serviceResponse", "", a.element()).with("xmlns:cas", namespace))
 	}
 	text, err := json.Marshal(map[string]any{"serviceResponse": a.object()})
 	if err != nil {
 		return err
 	}
-	return reply(w, "application/json; charset=utf-8", string(text)+"\n")
+	return reply(w, a.no, "application/json; charset=utf-8", string(text)+"\n")
 }
 
 // writeXML sends a document.
-func writeXML(w http.ResponseWriter, e *element) error {
-	return reply(w, "application/xml; charset=utf-8", `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+e.String()+"\n")
+func writeXML(w http.ResponseWriter, no *refusal, e *element) error {
+	return reply(w, no, "application/xml; charset=utf-8", `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+e.String()+"\n")
 }
 
 // reply sends a text that nobody keeps.
-func reply(w http.ResponseWriter, kind, text string) error {
+func reply(w http.ResponseWriter, no *refusal, kind, text string) error {
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Cache-Control", "no-store")
+	if no != nil && no.status != 0 {
+		w.Header().Set("Retry-After", "10")
+		w.WriteHeader(no.status)
+	}
 	_, err := io.WriteString(w, text)
 	return err
 }
@@ -167,12 +171,13 @@ func (f *Front) validateOne(w http.ResponseWriter, r *http.Request) error {
 	a.callback = "" // CAS 1.0 knows no proxies
 	found, no, err := f.check(r.Context(), a)
 	if err != nil {
-		return err
+		no = f.broken(r, err)
 	}
-	if no != nil {
-		return reply(w, "text/plain; charset=utf-8", lines(""))
+	user := ""
+	if no == nil {
+		user = found.ticket.User
 	}
-	return reply(w, "text/plain; charset=utf-8", lines(found.ticket.User))
+	return reply(w, no, "text/plain; charset=utf-8", lines(user))
 }
 
 // lines is the answer of CAS 1.0. A name with a line break in it would be somebody

@@ -266,17 +266,13 @@ func (f *Front) without(s *service, q *request, support string) login.Respond {
 }
 
 // logout takes a service's wish to sign out (CAS Protocol 3.0, 2.3). Nothing in it
-// proves who asks, so the person is asked; only a registered address is a way back.
+// proves who asks, so the person is asked; only a registered address is a way back, and
+// "url" of CAS 2 is none (2.3.1).
 func (f *Front) logout(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	address, err := f.one(q, "service")
 	if err != nil {
 		return err
-	}
-	if address == "" {
-		if address, err = f.one(q, "url"); err != nil { // CAS Protocol 2.0, 2.3.1
-			return err
-		}
 	}
 	var ask login.SignOutAsk
 	if address != "" {

@@ -530,3 +530,44 @@ func TestLanguage(t *testing.T) {
 		}
 	}
 }
+
+// What we cannot carry out is said in the words of the protocol, whatever the service
+// asked in, with a status for those who know no more of it (2.5.3, 2.7.3).
+func TestOurOwnFaults(t *testing.T) {
+	g, callback := proxying(t)
+	b := g.browser()
+	pgt := g.grant(g.ticket(b, home("front")), home("front"), callback)
+	ticket := g.ticket(b, home("front"))
+	g.Write(func(tx *store.Tx) error {
+		_, err := tx.Exec("UPDATE cas_ticket SET sealed = $1", []byte("broken"))
+		return err
+	})
+	asked := url.Values{"service": {home("front")}, "ticket": {ticket}}.Encode()
+	soap := `<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body><p:Request xmlns:p="urn:oasis:names:tc:SAML:1.0:protocol" RequestID="r"><p:AssertionArtifact>` + ticket + `</p:AssertionArtifact></p:Request></S:Body></S:Envelope>`
+	for _, c := range []struct{ method, target, body, want string }{
+		{http.MethodGet, "/cas/serviceValidate?" + asked, "", `<cas:authenticationFailure code="INTERNAL_ERROR">`},
+		{http.MethodGet, "/cas/p3/proxyValidate?" + asked, "", `<cas:authenticationFailure code="INTERNAL_ERROR">`},
+		{http.MethodGet, "/cas/p3/serviceValidate?format=JSON&" + asked, "", `{"authenticationFailure":{"code":"INTERNAL_ERROR"`},
+		{http.MethodGet, "/cas/validate?" + asked, "", "no\n\n"},
+		{http.MethodPost, "/cas/samlValidate?" + url.Values{"TARGET": {home("front")}}.Encode(), soap, `Value="saml1p:Responder"`},
+		{http.MethodGet, "/cas/proxy?" + url.Values{"pgt": {pgt}, "targetService": {home("archive")}}.Encode(), "", `<cas:proxyFailure code="INTERNAL_ERROR">`},
+	} {
+		rec := g.call(c.method, c.target, c.body)
+		if rec.Code != http.StatusInternalServerError || !strings.Contains(rec.Body.String(), c.want) || strings.Contains(rec.Body.String(), "hanako") {
+			t.Errorf("%s: %d %s", c.target, rec.Code, rec.Body)
+		}
+	}
+}
+
+// "url" of CAS 2 is no way back, though its address be registered (2.3.1).
+func TestLogoutKnowsNoURL(t *testing.T) {
+	g := open(t)
+	g.service("wiki", nil)
+	b := g.browser()
+	g.ticket(b, home("wiki"))
+	b.Get("/cas/logout?" + url.Values{"url": {home("wiki")}}.Encode()).Submit("Sign out")
+	if b.Left() || b.Status != http.StatusOK {
+		t.Errorf("%d %s", b.Status, b.Location())
+	}
+	b.Want("signed out")
+}

@@ -101,9 +101,9 @@ func (f *Front) samlValidate(w http.ResponseWriter, r *http.Request) error {
 	}
 	found, no, err := f.check(r.Context(), a)
 	if err != nil {
-		return err
+		no = f.broken(r, err)
 	}
-	return writeXML(w, f.samlAnswer(id, target, no, found.ticket))
+	return writeXML(w, no, f.samlAnswer(id, target, no, found.ticket))
 }
 
 // samlAnswer is the SOAP envelope around a SAML 1.1 response.
@@ -115,8 +115,12 @@ func (f *Front) samlAnswer(id, target string, no *refusal, t ticket) *element {
 		response.with("InResponseTo", id)
 	}
 	if no != nil {
+		side := "saml1p:Requester"
+		if no.code == errInternal {
+			side = "saml1p:Responder"
+		}
 		response.add(el("saml1p:Status", "",
-			el("saml1p:StatusCode", "").with("Value", "saml1p:Requester"), el("saml1p:StatusMessage", no.code+": "+no.text)))
+			el("saml1p:StatusCode", "").with("Value", side), el("saml1p:StatusMessage", no.code+": "+no.text)))
 	} else {
 		response.with("Recipient", target)
 		response.add(el("saml1p:Status", "", el("saml1p:StatusCode", "").with("Value", "saml1p:Success")), f.assertion(t, now))

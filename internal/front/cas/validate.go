@@ -12,6 +12,7 @@ import (
 	"seimon/internal/login"
 	"seimon/internal/rp"
 	"seimon/internal/store"
+	"seimon/internal/web"
 )
 
 // The failures of validation and proxying (CAS Protocol 3.0, 2.5.3 and 2.7.3).
@@ -23,14 +24,18 @@ const (
 	errCallback = "INVALID_PROXY_CALLBACK"
 	errNoProxy  = "UNAUTHORIZED_SERVICE_PROXY"
 	errTarget   = "UNAUTHORIZED_SERVICE"
+	errInternal = "INTERNAL_ERROR"
 )
 
 const namespace = "http://www.yale.edu/tp/cas"
 
 // refusal is what a service is told; the text is for those who build it.
-type refusal struct{ code, text string }
+type refusal struct {
+	code, text string
+	status     int // of HTTP; 0 is OK, as CAS has it
+}
 
-func refuse(code, text string) *refusal { return &refusal{code, text} }
+func refuse(code, text string) *refusal { return &refusal{code: code, text: text} }
 
 // asked is a validation request.
 type asked struct {
@@ -71,10 +76,22 @@ func (f *Front) validate(kind string, attributes bool) func(http.ResponseWriter,
 		a := asking(r.URL.Query(), kind == kindProxy)
 		found, no, err := f.check(r.Context(), a)
 		if err != nil {
-			return err
+			no = f.broken(r, err)
 		}
 		return answer{what: "authentication", no: no, found: found, attributes: attributes}.write(w, a.format)
 	}
+}
+
+// broken is the refusal for what we could not carry out. The status of the answer tells
+// programs that know no more of CAS, and a proxy in between, that it is our side.
+func (f *Front) broken(r *http.Request, err error) *refusal {
+	f.Log.Error("a ticket could not be judged", "request", web.RequestID(r), "error", err)
+	no := refuse(errInternal, "the gate could not answer; please try again later")
+	no.status = http.StatusInternalServerError
+	if store.Unavailable(err) {
+		no.status = http.StatusServiceUnavailable
+	}
+	return no
 }
 
 // check spends a ticket and judges it. What is wrong with the request spends it as well
@@ -206,7 +223,7 @@ func (f *Front) proxy(w http.ResponseWriter, r *http.Request) error {
 	default:
 		var err error
 		if a.proxy, a.no, err = f.forward(r.Context(), q.Get("pgt"), q.Get("targetService")); err != nil {
-			return err
+			a.no = f.broken(r, err)
 		}
 	}
 	return a.write(w, as)
