@@ -14,6 +14,7 @@ import (
 	"seimon/internal/desk"
 	"seimon/internal/desk/cards"
 	"seimon/internal/desk/portal"
+	"seimon/internal/factor"
 	"seimon/internal/factor/clientcert"
 	"seimon/internal/lang"
 	"seimon/internal/store"
@@ -72,13 +73,22 @@ func (x houses) Cut(tx *store.Tx, account authn.AccountID, c *x509.Certificate) 
 	return x.h.cutCertificate(tx, ca.Certificate{Account: account, DER: c.Raw})
 }
 
-// Join binds it to the account to which it leads.
+// Join binds it to the account to which it leads, also after Cut.
 func (x houses) Join(tx *store.Tx, c *x509.Certificate) error {
+	return x.bring(tx, c, clientcert.BringBack)
+}
+
+// bind is Join for what was not taken out of use.
+func (x houses) bind(tx *store.Tx, c *x509.Certificate) error {
+	return x.bring(tx, c, clientcert.Bring)
+}
+
+func (x houses) bring(tx *store.Tx, c *x509.Certificate, how func(*store.Tx, *factor.Bindings, trust.Verdict, *x509.Certificate) error) error {
 	v, err := x.h.Trust.Judge(tx, []*x509.Certificate{c})
 	if err != nil {
 		return err
 	}
-	return clientcert.Bring(tx, x.h.Bindings, v, c)
+	return how(tx, x.h.Bindings, v, c)
 }
 
 // openCards opens the pages about one's own IC cards; they stand in the menu where

@@ -33,7 +33,7 @@ func (d *Desk) Trusting() (trust.Office, error) {
 			}
 			return a.ID, err
 		},
-		Bind: houses{h}.Join,
+		Bind: houses{h}.bind,
 		Name: func(tx *store.Tx, account authn.AccountID) (string, error) {
 			a, _, err := h.People.ByID(tx, account)
 			return a.UserName, err

@@ -138,9 +138,19 @@ func labelled(name, label string) string {
 }
 
 // Bring binds a certificate of another house before its first use, so that its person
-// is asked for it; one that Unregister took out of use comes back. A certificate that
-// does not count, or leads to nobody, is left alone.
+// is asked for it. A certificate that does not count or leads to nobody is left alone,
+// and so is one that was taken out of use, such as a lost one.
 func Bring(tx *store.Tx, bindings *factor.Bindings, v trust.Verdict, leaf *x509.Certificate) error {
+	return bring(tx, bindings, v, leaf, false)
+}
+
+// BringBack is Bring for a certificate that Unregister took out of use together with
+// its card, which is in use again.
+func BringBack(tx *store.Tx, bindings *factor.Bindings, v trust.Verdict, leaf *x509.Certificate) error {
+	return bring(tx, bindings, v, leaf, true)
+}
+
+func bring(tx *store.Tx, bindings *factor.Bindings, v trust.Verdict, leaf *x509.Certificate, back bool) error {
 	if v.Fault != nil || v.Foreign == "" || v.Account == "" {
 		return nil
 	}
@@ -153,8 +163,10 @@ func Bring(tx *store.Tx, bindings *factor.Bindings, v trust.Verdict, leaf *x509.
 		return err
 	}
 	for _, b := range old {
-		if b.Identifier == id {
+		if b.Identifier == id && back {
 			return bindings.Restore(tx, b.ID)
+		} else if b.Identifier == id {
+			return nil
 		}
 	}
 	_, err = bindings.Add(tx, foreignBinding(v, leaf))

@@ -33,7 +33,7 @@ func (x houses) Join(tx *store.Tx, c *x509.Certificate) error {
 	if err != nil {
 		return err
 	}
-	return clientcert.Bring(tx, x.h.Bindings, v, c)
+	return clientcert.BringBack(tx, x.h.Bindings, v, c)
 }
 
 // cut takes a certificate out of use, with the sessions that rest on it.
