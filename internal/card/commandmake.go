@@ -194,8 +194,10 @@ func (c *HandoverCommand) Run(env Env) error {
 			return err
 		}
 	}
-	if k, err = d.HandOver(env.Context(), k.ID, c.Document); err != nil {
-		return err
+	if pin == "" || k.State != Handed { // a PIN that was not seen to work may be tried again
+		if k, err = d.HandOver(env.Context(), k.ID, c.Document); err != nil {
+			return err
+		}
 	}
 	if pin != "" {
 		if k, err = d.Activate(env.Context(), k, c.Reader, pin); err != nil {

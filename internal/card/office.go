@@ -49,7 +49,7 @@ type Office struct {
 var (
 	ErrUnknown   = errors.New("this card is not registered: put it into the stock first (seimon card stock)")
 	ErrForeign   = errors.New("this card was personalised elsewhere: its management key is neither the factory's nor ours")
-	ErrShared    = errors.New("this card cannot change its management key, and cards must not share one: ask the maker for cards that can, or for each card's own key (seimon card stock --given FILE)")
+	ErrShared    = errors.New("this card cannot change its management key, and cards must not share one: ask the maker for cards that can, or for each card's own key; then take it back (seimon card return) and register it with that key (seimon card stock --given FILE)")
 	ErrOtherPIN  = errors.New("this card has a PIN that nobody here knows: take it back (seimon card return) and register it again")
 	ErrOtherCard = errors.New("another card is in the reader")
 	ErrDead      = errors.New("the PUK of this card is locked too: give the person another card (seimon card replace)")

@@ -320,6 +320,8 @@ func TestTheLifeOfACardThroughTheCommands(t *testing.T) {
 	if out := h.ok("check", "IC-0001", "--pin", "wrong"); !strings.HasPrefix(out, "No") {
 		t.Error(out)
 	}
+	h.fails("tries left: 9", "handover", "IC-0001", "--document", "student-card", "--pin", "wrong")
+	h.fails("cannot become handed", "handover", "IC-0001", "--document", "student-card")
 	if out := h.ok("handover", "IC-0001", "--document", "student-card", "--pin", "pin"); !strings.Contains(out, "active") {
 		t.Error(out)
 	}

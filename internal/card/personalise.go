@@ -53,7 +53,10 @@ func (o Office) Personalise(ctx context.Context, order Order) (c Card, err error
 		}
 	}
 	step("management")
-	if err := o.claim(b); err != nil {
+	if err := o.claim(b); errors.Is(err, ErrForeign) {
+		return c, fmt.Errorf("%w; take it back (seimon card return), then adopt it with its certificate (seimon card adopt), "+
+			"or register it with the key that its maker told (seimon card stock --given)", err)
+	} else if err != nil {
 		return c, err
 	}
 	step("secrets")

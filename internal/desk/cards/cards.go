@@ -67,10 +67,10 @@ type cardView struct {
 	Since  time.Time
 	Usable bool
 
-	Certificate string // its common name
-	Elsewhere   bool   // personalised by another office
-	Issuer      string // whose it is, when it is of another house
-	Serial      string // in groups of two digits
+	Certificate string   // its common name
+	Elsewhere   bool     // personalised by another office
+	Issuer      string   // whose it is, when it is of another house
+	Serial      []string // in groups of two digits
 	Tail        string
 	Until       time.Time
 	Expired     bool
@@ -162,14 +162,11 @@ func tone(c card.Card) string {
 	return ""
 }
 
-// pairs writes a serial in groups of two digits, as certificate viewers do.
-func pairs(serial string) string {
-	out := ""
+// pairs cuts a serial into groups of two digits, as certificate viewers show it; a line
+// breaks only between them.
+func pairs(serial string) (out []string) {
 	for i := 0; i < len(serial); i += 2 {
-		if i > 0 {
-			out += ":"
-		}
-		out += serial[i:min(i+2, len(serial))]
+		out = append(out, serial[i:min(i+2, len(serial))])
 	}
 	return out
 }

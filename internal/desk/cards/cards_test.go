@@ -3,6 +3,7 @@ package cards_test
 import (
 	"context"
 	"net/http"
+	"regexp"
 	"testing"
 
 	"seimon/internal/app/demo/vcard"
@@ -104,8 +105,24 @@ func TestMyCardTellsWhatCanBeKnown(t *testing.T) {
 	page := h.signedIn(a.UserName)
 	page.WantStatus(http.StatusOK).Want("IC-hanako").Want("handed over").Want("Person hanako - IC card IC-hanako").Want("Not yet")
 	page.Refuse(theirs.Called())
+	if !regexp.MustCompile(`<code[^>]*>[0-9A-F]{2}(:<wbr>[0-9A-F]{2}){15}</code>`).MatchString(page.Body) {
+		t.Error("a line breaks inside two digits of the number")
+	}
 	h.Write(func(tx *store.Tx) error { return h.office.Book.Used(tx, c.Certificate) })
 	page.Get("/portal/cards").Want("in use").Want("6 April 2026")
+}
+
+// TestACardOfAnotherHouse: its page says whose it is, and who can unlock it.
+func TestACardOfAnotherHouse(t *testing.T) {
+	h := open(t)
+	a := h.Person("hanako")
+	c := h.issue(a.UserName)
+	brought := h.Certificate(h.Person("jiro"))
+	h.Write(func(tx *store.Tx) error {
+		_, err := tx.Exec("UPDATE card_card SET certificate = '', puk = $1, brought = $2, tries = 0, seen = $3 WHERE id = $4", []byte{}, brought.DER, store.Millis(tx.Now), c.ID)
+		return err
+	})
+	h.signedIn(a.UserName).Want("Issued by", "Example University User CA G1", brought.Tail(), "locked", "The office that gave you this card").Refuse("Only there can it be unlocked")
 }
 
 func TestALockedCardIsSaidSo(t *testing.T) {
