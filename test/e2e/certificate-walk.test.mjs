@@ -149,8 +149,9 @@ for (const [kind, tag, size, nth] of [['chrome', 'ja', 'phone', 0], ['chrome', '
     }, 'home'));
 
     test('cards, guides and managed computers', () => visit(async (page) => {
-      for (const path of ['/card/number', '/card/locked', '/help/card', '/help/managed-computers']) {
-        await page.goto(demo.sso + path, { waitUntil: 'load' });
+      for (const path of ['/card/number', '/card/locked', '/help/card', '/help/certificate', '/help/managed-computers']) {
+        const answer = await page.goto(demo.sso + path, { waitUntil: 'load' });
+        assert.equal(answer.status(), 200, path);
         await look(page, name(path.slice(1).replaceAll('/', '-')));
       }
       for (const [system, holds] of [['windows', 'opensc-pkcs11.dll'], ['macos', '/Library/OpenSC/'], ['linux', '/etc/firefox/policies']]) {

@@ -37,6 +37,7 @@ func shelves() []shelf {
 	return []shelf{
 		{"signin", []string{"password", "username", "saved-password", "full-width", "cookies"}},
 		{"second", []string{"lost-phone", "register", "codes", "clock", "mail"}},
+		{"card", []string{"certificate", "card"}},
 		{"place", []string{"zone", "eduroam", "relay"}},
 		{"desk", []string{"contact"}},
 	}
@@ -185,6 +186,7 @@ func related(all []topicLink, name string) []topicLink {
 		"zone": {"eduroam", "relay"}, "eduroam": {"zone", "register"}, "relay": {"zone"}, "register": {"clock", "codes", "eduroam"},
 		"username": {"password", "full-width"}, "password": {"saved-password", "full-width", "username"},
 		"saved-password": {"password"}, "full-width": {"password", "username"}, "cookies": {"contact"}, "contact": {"lost-phone", "password"},
+		"certificate": {"card", "contact"}, "card": {"certificate", "contact"},
 	}[name]
 	return slices.DeleteFunc(all, func(t topicLink) bool { return !slices.Contains(near, strings.TrimPrefix(t.Path, "/help/")) })
 }
