@@ -104,10 +104,10 @@ func (h *Hall) show(w http.ResponseWriter, r *http.Request) error {
 	way, back := authn.Kind(r.URL.Query().Get("way")), r.URL.Query().Get(factor.NoteBack)
 	v := seen(r)
 	var change func(*store.Tx, *transaction.Transaction) error
-	if way != "" {
+	if h.Factors.Of(way) != nil {
 		change = func(_ *store.Tx, t *transaction.Transaction) error {
 			t.Way = way
-			if back != "" && len(back) <= maxTyped && h.Factors.Of(way) != nil {
+			if back != "" && len(back) <= maxTyped {
 				t.Notes(way)[factor.NoteBack] = back
 			}
 			return nil

@@ -524,3 +524,23 @@ func TestTriesOfAnEnrolmentAreCounted(t *testing.T) {
 		t.Errorf("twelve wrong codes: %v\n%s", seen, b.Text())
 	}
 }
+
+// TestAnAddressGivesNoConsent: the way in an address chooses a factor and says nothing else.
+func TestAnAddressGivesNoConsent(t *testing.T) {
+	g := open(t)
+	g.Person("s1234567")
+	g.Party(rp.Party{ID: "library", Protocol: "test", Names: map[lang.Tag]string{lang.JA: "図書館"}, Consent: rp.ConsentAsk, Release: []rp.Release{{Attribute: "displayName", Required: true}}})
+	b := g.signIn(g.browser(logintest.Campus), "library", "s1234567", logintest.Password)
+	b.Submit("送って進む")
+	if !b.Left() {
+		t.Fatal(b.Text())
+	}
+	b.Get("/enter/library?consent=1").Want("送って進む")
+	page := b.Location()
+	for _, way := range []string{"consented", "agreed", "password", "x"} {
+		if b.Get(page + "?way=" + way); b.Left() {
+			t.Errorf("way=%s gave consent: %s", way, b.Location())
+		}
+		b.Want("送って進む")
+	}
+}
