@@ -98,7 +98,7 @@ func (f *Front) RenewOne(ctx context.Context, id string) (changed []string, faul
 		return nil, nil, err
 	}
 	if s == nil || s.URL == "" {
-		return nil, nil, fmt.Errorf("%s was not registered from an address: run seimon party import https://...", id)
+		return nil, nil, fmt.Errorf("%s was not registered from an address: give one with seimon party import", id)
 	}
 	next, fault := f.fetchService(ctx, s)
 	if ctx.Err() != nil {
