@@ -133,7 +133,7 @@ func (b *sqliteBackend) batch(c *stmtConn, first *ticket) {
 	}
 	var done []*ticket
 	for t := first; t != nil; t = b.next(len(done)) {
-		ran, broken := b.one(c, t)
+		ran, broken := b.one(c, t, len(done) == 0)
 		if broken != nil {
 			c.plain(ctx, "ROLLBACK") //nolint:errcheck // already failing
 			if ran {
@@ -187,27 +187,33 @@ func (b *sqliteBackend) next(n int) *ticket {
 	}
 }
 
-// one gives the turn to t inside a savepoint. ran tells whether t waits for the
+// one gives the turn to t, inside a savepoint unless it is the first of its batch: there
+// is nothing then that must outlive its failure. ran tells whether t waits for the
 // outcome; broken is set when the whole batch can no longer be committed.
-func (b *sqliteBackend) one(c *stmtConn, t *ticket) (ran bool, broken error) {
-	ctx := context.Background()
-	if err := c.plain(ctx, "SAVEPOINT s"); err != nil {
+func (b *sqliteBackend) one(c *stmtConn, t *ticket, first bool) (ran bool, broken error) {
+	savepoint := func(do string) error {
+		if first {
+			return nil
+		}
+		return c.plain(context.Background(), do)
+	}
+	if err := savepoint("SAVEPOINT s"); err != nil {
 		return true, err
 	}
 	select {
 	case t.turn <- c:
 	case <-t.ctx.Done():
-		return false, c.plain(ctx, "RELEASE s")
+		return false, savepoint("RELEASE s")
 	}
 	failed := <-t.back
 	c.rest()
 	if failed != nil {
 		// Out of space or memory, SQLite may have rolled back everything already.
-		if c.plain(ctx, "ROLLBACK TO s") != nil {
+		if first || savepoint("ROLLBACK TO s") != nil {
 			return true, failed
 		}
 	}
-	return true, c.plain(ctx, "RELEASE s")
+	return true, savepoint("RELEASE s")
 }
 
 // busyText says in words what a lock held too long by another program means.

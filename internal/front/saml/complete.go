@@ -13,6 +13,7 @@ import (
 	"seimon/internal/login"
 	"seimon/internal/login/page"
 	"seimon/internal/rp"
+	"seimon/internal/session"
 	"seimon/internal/store"
 	"seimon/internal/web"
 )
@@ -112,6 +113,7 @@ func (f *Front) about(tx *store.Tx, s *service, q *request, o login.Outcome) (*a
 	if err != nil {
 		return nil, nil, err
 	}
+	a.Name.stay(o.Visit)
 	if a.Name.Sealed = q.Sealed || s.sealsNames(); a.Name.Sealed {
 		if _, ok := s.recipient(); !ok {
 			return nil, refuse(statusRequester, statusNamePolicy, "there is no certificate to encrypt the name for"), nil
@@ -126,16 +128,28 @@ func (f *Front) about(tx *store.Tx, s *service, q *request, o login.Outcome) (*a
 	return a, nil, f.remember(tx, a, f.signing(s), o)
 }
 
+// stay keeps a transient name for as long as the visit, whose SessionIndex stays too: what
+// the service remembers of its first assertion ends the session as well as what it heard last.
+func (n *nameID) stay(v session.Visit) {
+	var was known
+	if len(v.Detail) > 0 && json.Unmarshal(v.Detail, &was) == nil && n.Format == metadata.Transient && was.Name.Format == metadata.Transient {
+		n.Value = was.Name.Value
+	}
+}
+
 // remember keeps with the visit by which name the service knows it, for its end.
 func (f *Front) remember(tx *store.Tx, a *answer, key string, o login.Outcome) error {
-	if err := noteSigned(tx, key, o.Party.ID); err != nil {
-		return err
-	}
 	detail, err := json.Marshal(known{a.Name, key})
 	if err != nil {
 		return err
 	}
 	v := o.Visit
+	if bytes.Equal(v.Detail, detail) && tx.Now.Sub(v.First) < signedOften {
+		return nil // all of it is on record
+	}
+	if err := noteSigned(tx, key, o.Party.ID); err != nil {
+		return err
+	}
 	if !bytes.Equal(v.Detail, detail) {
 		v.Detail = detail
 		if v, err = f.Sessions.Visit(tx, v); err != nil {

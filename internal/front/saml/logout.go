@@ -139,8 +139,8 @@ type known struct {
 }
 
 // meant tells whether a request is about a visit: by its index when it names any, and
-// by the name in any case. named are the sessions in which the service had that name: a
-// transient one changes with every response.
+// by the name in any case. named are the sessions in which the service had that name,
+// which may have had another form then.
 func (q *leaving) meant(v session.Visit, named []string) bool {
 	var k known
 	if v.Front != Name || v.Party != q.Party || json.Unmarshal(v.Detail, &k) != nil || len(q.Indexes) > 0 && !slices.Contains(q.Indexes, v.ID) {

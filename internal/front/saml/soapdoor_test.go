@@ -144,24 +144,34 @@ func TestPartialLogoutBySOAP(t *testing.T) {
 	}
 }
 
-// A transient name changes with every response; a service may know the first one still.
+// A transient name lasts as long as the visit and no longer. A service that was given a name
+// of another form since may know the first one still.
 func TestAnEarlierNameEndsTheSession(t *testing.T) {
 	g := open(t)
 	l := g.leaver("asker.example.org", func(r *saml.Registration) { r.Format = metadata.Transient })
 	b := g.browser()
 	b.Serve(l.origin(), l)
+	otherwise := func() *xmldoc.Node {
+		b.Get(origin + g.redirect(&asking{issuer: l.id, inside: `<samlp:NameIDPolicy Format="` + metadata.Persistent + `"></samlp:NameIDPolicy>`}))
+		return find(g.response(b).assertion, "NameID")
+	}
 	first, index := l.visit(b, "hanako")
-	second, _ := l.visit(b, "hanako")
-	if first.Text() == second.Text() {
-		t.Fatal("the name is not transient")
+	if again, same := l.visit(b, "hanako"); again.Text() != first.Text() || same != index {
+		t.Errorf("another name or index within the visit: %s and %s", first.Text(), again.Text())
+	}
+	if other := otherwise(); other.Text() == first.Text() {
+		t.Error("the persistent name is the transient one")
 	}
 	request, _, _ := l.request(first, index)
 	b.Get(l.signed("SAMLRequest", request, ""))
 	if len(l.answers) != 1 || status(l.answers[0]) != "Success" || g.signedIn(b, l.id) {
 		t.Errorf("%d answers at %s", len(l.answers), b.Location())
 	}
-	first, index = l.visit(b, "hanako")
-	l.visit(b, "hanako")
+	before := first.Text()
+	if first, index = l.visit(b, "hanako"); first.Text() == before {
+		t.Error("the name outlived the visit")
+	}
+	otherwise()
 	message, id := l.byCall(first, index)
 	if got := g.ask(id, envelope(message)); got != "Success" {
 		t.Errorf("by SOAP: %s", got)
