@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"seimon/internal/authn"
-	"seimon/internal/directory"
 	"seimon/internal/front/saml/metadata"
 	"seimon/internal/login"
 	"seimon/internal/login/page"
@@ -104,7 +103,7 @@ func (f *Front) about(tx *store.Tx, s *service, q *request, o login.Outcome) (*a
 	if a.Class == "" {
 		return nil, refuse(statusResponder, statusNoContext, "none of the requested authentication contexts was reached"), nil
 	}
-	who := person{o.Account.ID, f.People.Attributes(o.Account, o.Person)}
+	who := person{o.Account.ID, f.People.Attributes(o.Account, o.Person), o.Attributes}
 	var err error
 	a.Name, err = f.name(tx, s, s.format(q), who)
 	if errors.Is(err, errNoName) {
@@ -119,7 +118,7 @@ func (f *Front) about(tx *store.Tx, s *service, q *request, o login.Outcome) (*a
 			return nil, refuse(statusRequester, statusNamePolicy, "there is no certificate to encrypt the name for"), nil
 		}
 	}
-	if q.Subject != "" && !mine(q.Subject, a.Name, who, o.Account) {
+	if q.Subject != "" && !mine(q.Subject, a.Name, who) {
 		return nil, refuse(statusResponder, statusPrincipal, "somebody else is signed in"), nil
 	}
 	if err := f.fill(tx, s, a, who, o); err != nil {
@@ -159,10 +158,11 @@ func (f *Front) remember(tx *store.Tx, a *answer, key string, o login.Outcome) e
 	return noteName(tx, v, a.Name)
 }
 
-// mine tells whether the name that the service expects is that of who signed in.
-func mine(expected string, name nameID, who person, account directory.Account) bool {
-	return expected == name.Value || expected == account.UserName ||
-		slices.ContainsFunc([]string{"mail", "eduPersonPrincipalName"}, func(k string) bool { return expected == who.first(k) })
+// mine tells whether the name that the service expects is that of who signed in. It
+// counts by what the service is told anyway: it must not find out the rest by asking.
+func mine(expected string, name nameID, who person) bool {
+	return expected == name.Value ||
+		slices.ContainsFunc([]string{"userName", "mail", "eduPersonPrincipalName"}, func(k string) bool { return slices.Contains(who.released[k], expected) })
 }
 
 // format is the form of name for a request: its own, else the registered one, else

@@ -15,7 +15,6 @@ import (
 	"seimon/internal/front/saml/metadata"
 	"seimon/internal/front/saml/xmldoc"
 	"seimon/internal/front/saml/xmlenc"
-	"seimon/internal/rp"
 	"seimon/internal/store"
 )
 
@@ -139,6 +138,7 @@ func (f *Front) nameIn(n *xmldoc.Node) (name *xmldoc.Node, key string, err error
 type person struct {
 	account    authn.AccountID
 	attributes map[string][]string // all that the directory has
+	released   map[string][]string // what the service is told of it
 }
 
 func (p person) first(name string) string {
@@ -158,12 +158,12 @@ func (f *Front) name(tx *store.Tx, s *service, format string, who person) (nameI
 		v, err := f.persistent(tx, s, who)
 		return nameID{Format: format, Value: v, Qualifier: f.EntityID(), Service: s.ID}, err
 	case metadata.Email:
-		// An address leaves only where the party is granted it.
-		granted := slices.ContainsFunc(s.Release, func(r rp.Release) bool { return r.Attribute == "mail" })
-		if who.first("mail") == "" || !granted {
+		// An address leaves as a name only where it leaves as an attribute: granted to the
+		// party, and not held back by the person.
+		if len(who.released["mail"]) == 0 {
 			return nameID{}, errNoName
 		}
-		return nameID{Format: format, Value: who.first("mail")}, nil
+		return nameID{Format: format, Value: who.released["mail"][0]}, nil
 	}
 	var random [16]byte
 	rand.Read(random[:]) //nolint:errcheck // never fails (crypto/rand.Read)

@@ -35,7 +35,7 @@ func (f *Front) KnownBy(tx *store.Tx, p rp.Party, account authn.AccountID, attri
 	if err != nil {
 		return false, err
 	}
-	v, err := f.persistent(tx, s, person{account, attributes})
+	v, err := f.persistent(tx, s, person{account: account, attributes: attributes})
 	if errors.Is(err, errNoName) {
 		return false, nil
 	}
