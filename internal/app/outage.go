@@ -29,7 +29,9 @@ const mailPatience = 30 * time.Second
 // still works and what to try (O1). What a person was told is remembered, since it
 // cannot be put on record now.
 func (h *House) closed(r *http.Request, err error) (web.Trouble, bool) {
-	if !store.Unavailable(err) {
+	// What a room has named is no outage, though its cause looks like one: a message that
+	// ends in its middle reads like a connection that does.
+	if f := authn.AsFault(err); f != nil && f.Code.Family() != outDatabase.Family() || !store.Unavailable(err) {
 		return web.Trouble{}, false
 	}
 	f, support := h.outOfOrder(), diagnosis.NewCode()

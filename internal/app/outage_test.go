@@ -2,7 +2,9 @@ package app
 
 import (
 	"errors"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"seimon/internal/authn"
 	"seimon/internal/lang"
 	"seimon/internal/mail"
 	"seimon/internal/store"
@@ -163,5 +166,24 @@ func TestNotedHead(t *testing.T) {
 	}
 	if code, _, bad := s.run("audit", "verify", "--head", "nonsense"); code == exitDone || code == exitIll {
 		t.Errorf("nonsense: %d %s", code, bad)
+	}
+}
+
+// A message that was cut off on its way is the sender's trouble and no outage.
+func TestACutMessageIsNoOutage(t *testing.T) {
+	g := install(t).serve()
+	for _, path := range []string{"/saml/sso?SAMLRequest=AAAA", "/saml/slo?SAMLRequest=AAAA", "/saml/slo?SAMLResponse=fZ"} {
+		status, text := g.get(path, "Accept-Language", "en", "Accept", "text/html")
+		if status != http.StatusBadRequest || strings.Contains(text, "out of order") || !strings.Contains(text, "not set up correctly") {
+			t.Errorf("%s: %d\n%s", path, status, text)
+		}
+	}
+}
+
+// What a room has named stays what it is, even if its cause reads like a lost connection.
+func TestANamedFaultIsNoOutage(t *testing.T) {
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	if _, out := (&House{}).closed(r, authn.NewFault("R3.request").Because(io.ErrUnexpectedEOF)); out {
+		t.Error("it is shown as an outage")
 	}
 }

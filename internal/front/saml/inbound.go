@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -103,7 +104,11 @@ func (f *Front) inflate(packed []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer f.unpackers.Put(unpack)
-	return io.ReadAll(io.LimitReader(unpack, maxMessage+1))
+	plain, err := io.ReadAll(io.LimitReader(unpack, maxMessage+1))
+	if err != nil { // its kinds are those of broken connections, which this is not
+		return nil, fmt.Errorf("what came is not DEFLATE: %s", err.Error()) //nolint:errorlint // on purpose
+	}
+	return plain, nil
 }
 
 // posted reads a message of the POST binding (SAML Bindings 2.0, 3.5.4).
