@@ -24,12 +24,19 @@ func (h *House) checkRoots(tx *store.Tx, issuers []ca.Issuer) ([]diagnosis.Findi
 	if err != nil {
 		return nil, err
 	}
+	behind, err := h.CA.LeftBehind(tx)
+	if err != nil {
+		return nil, err
+	}
 	lists, err := h.Status.Lists(tx)
 	if err != nil {
 		return nil, err
 	}
 	var out []diagnosis.Finding
 	for _, r := range roots {
+		if since, ok := behind[r.ID]; ok {
+			out = append(out, found("root.backups", diagnosis.Warn, "root", r.Name, "since", since.UTC().Format(time.RFC3339))...)
+		}
 		for _, l := range lists {
 			if l.Issuer == r.ID && l.Number > 0 && tx.Now.Before(r.Certificate.NotAfter) {
 				out = append(out, rootList(r, l, away[r.ID], tx.Now)...)

@@ -77,7 +77,7 @@ func TestAnIssuerIsRevokedWhileTheRootIsOffline(t *testing.T) {
 		t.Errorf("%d issuers are listed without the key", n)
 	}
 	_, out, _ := s.run("doctor")
-	for _, want := range []string{"[root.waiting.offline]", "[issuer.revoked]", "[issuer.none]"} {
+	for _, want := range []string{"[root.waiting.offline]", "[issuer.revoked]", "[issuer.none]", "[root.backups]"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the doctor does not say %s:\n%s", want, out)
 		}

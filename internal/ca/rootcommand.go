@@ -166,7 +166,7 @@ func (c *RootRemove) Run(env Env) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(env.Out(), "The key of %s is offline. Its list was signed just now and lasts for months; seimon doctor says in good time when it needs the key again.\nBackups from before today still hold the key, sealed under the master key.\n", root.Name)
+	fmt.Fprintf(env.Out(), "The key of %s is offline. Its list was signed just now and lasts for months; seimon doctor says in good time when it needs the key again.\nBackups from before now still hold the key, sealed under the master key: destroy them, or replace the master key and destroy the old one (seimon doctor reminds you of it until then).\n", root.Name)
 	return nil
 }
 

@@ -9,10 +9,12 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	"database/sql"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
@@ -212,13 +214,37 @@ func (a *Authority) RemoveRoot(ctx context.Context, export []byte, passphrase au
 	if len(row.sealed) == 0 {
 		return root, &Offline{root.ID, root.Name}
 	}
+	mark := a.cfg.Seal.Seal(goneContext(row.id), []byte(row.id))
 	err = a.db.Write(ctx, func(tx *store.Tx) error {
-		if _, err := tx.Exec("UPDATE ca_key SET sealed = $1 WHERE id = $2", []byte{}, row.id); err != nil {
+		if _, err := tx.Exec("UPDATE ca_key SET sealed = $1, gone_at = $2, gone_mark = $3 WHERE id = $4", []byte{}, store.Millis(tx.Now), mark, row.id); err != nil {
 			return err
 		}
 		return a.noteRoot(tx, "ca.root.removed", root, actor)
 	})
 	return root, err
+}
+
+func goneContext(id string) string { return "ca_key_gone:" + id }
+
+// LeftBehind tells which roots whose keys are offline can still be had from backups, and
+// since when no new one holds them: the master key of that day is still in use here.
+func (a *Authority) LeftBehind(tx *store.Tx) (map[string]time.Time, error) {
+	rows, err := tx.Query(`SELECT i.id, k.id, k.gone_at, k.gone_mark FROM ca_issuer i JOIN ca_key k ON k.id = i.key_id
+		WHERE k.gone_at > 0 AND k.handle = '' AND LENGTH(k.sealed) = 0`)
+	out := map[string]time.Time{}
+	err = store.Each(rows, err, func(rows *sql.Rows) error {
+		var root, key string
+		var at int64
+		var mark []byte
+		if err := rows.Scan(&root, &key, &at, &mark); err != nil {
+			return err
+		}
+		if _, err := a.cfg.Seal.Unseal(goneContext(key), mark); err == nil {
+			out[root] = store.Time(at)
+		}
+		return nil
+	})
+	return out, err
 }
 
 // ImportRoot brings a root's key back into the database.

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"seimon/internal/authn"
 	"seimon/internal/ca"
+	"seimon/internal/keyring"
 	"seimon/internal/store"
 )
 
@@ -96,6 +98,43 @@ func TestTheRootKeyGoesOfflineAndComesBack(t *testing.T) {
 	d.typed = []string{phrase}
 	if _, err := d.run("ca root import root.key"); err == nil || !strings.Contains(err.Error(), "here already") {
 		t.Error(err)
+	}
+}
+
+// TestBackupsOfARootThatIsOffline: as long as the master key of the day on which the
+// root's key was taken away is in use, backups from before can be opened.
+func TestBackupsOfARootThatIsOffline(t *testing.T) {
+	d := &desk{house: founded(t), files: map[string][]byte{}}
+	root := d.root()
+	behind := func(a *ca.Authority) (out map[string]time.Time) {
+		t.Helper()
+		d.read(func(tx *store.Tx) (err error) {
+			out, err = a.LeftBehind(tx)
+			return err
+		})
+		return out
+	}
+	if got := behind(d.ca); len(got) != 0 {
+		t.Errorf("with the key here: %v", got)
+	}
+	d.typed = []string{phrase, phrase, phrase}
+	d.must("ca root export root.key")
+	d.must("ca root remove root.key")
+	if at := behind(d.ca)[root.ID]; !at.Equal(d.clock.Now().Truncate(time.Millisecond)) {
+		t.Errorf("taken away at %s", at)
+	}
+	before, after := bytes.Repeat([]byte("k"), 32), bytes.Repeat([]byte("n"), 32)
+	for _, step := range []struct {
+		keys keyring.Config
+		want int
+	}{{keyring.Config{Master: after, Old: [][]byte{before}}, 1}, {keyring.Config{Master: after}, 0}} {
+		var err error
+		if d.ring, err = keyring.Open(t.Context(), d.db, step.keys); err != nil {
+			t.Fatal(err)
+		}
+		if got := behind(d.another()); len(got) != step.want {
+			t.Errorf("with %d former master keys: %v", len(step.keys.Old), got)
+		}
 	}
 }
 

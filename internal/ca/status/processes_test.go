@@ -7,10 +7,14 @@ import (
 	"database/sql"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
+	"os/signal"
+	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,8 +28,12 @@ import (
 	"seimon/internal/store/storetest"
 )
 
-// child is the variable that makes the test program a node that publishes.
-const child = "SEIMON_STATUS_CHILD"
+// child is the variable that makes the test program a node that publishes, and room how
+// many bytes a file of it may have.
+const (
+	child = "SEIMON_STATUS_CHILD"
+	room  = "SEIMON_STATUS_ROOM"
+)
 
 func TestMain(m *testing.M) {
 	if url := os.Getenv(child); url != "" {
@@ -63,6 +71,13 @@ func node(ctx context.Context, url string, every time.Duration) (*store.DB, *ca.
 func publishForEver(url string) error {
 	ctx, stop := context.WithCancel(context.Background())
 	go func() { io.Copy(io.Discard, os.Stdin); stop() }() //nolint:errcheck // the parent is done
+	var most uint64
+	if _, err := fmt.Sscan(os.Getenv(room), &most); err == nil {
+		signal.Ignore(syscall.SIGXFSZ)
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: most, Max: most}); err != nil {
+			return err
+		}
+	}
 	db, _, s, err := node(ctx, url, time.Nanosecond)
 	if err != nil {
 		return err
@@ -85,10 +100,10 @@ type publisher struct {
 	said chan struct{} // once for each round
 }
 
-func launch(t *testing.T, url string) *publisher {
+func launch(t *testing.T, url string, env ...string) *publisher {
 	t.Helper()
 	p := &publisher{cmd: exec.Command(os.Args[0], "-test.run=^$"), said: make(chan struct{}, 1)}
-	p.cmd.Env = append(os.Environ(), child+"="+url)
+	p.cmd.Env = append(append(os.Environ(), child+"="+url), env...)
 	p.cmd.Stderr = &p.err
 	in, err := p.cmd.StdinPipe()
 	if err != nil {
@@ -212,6 +227,59 @@ func TestProcessesThatPublishAtOnceNeverRepeatOrStepBackANumber(t *testing.T) {
 	}
 	if len(w.seen) < 50 {
 		t.Errorf("only %d lists were seen", len(w.seen))
+	}
+	complete(t, db, serials)
+}
+
+// TestAFullDiskTurnsNoNumberBack starves a node that publishes, again and again: it says
+// so, the lists that are there stay good, and with room again the numbers go on.
+func TestAFullDiskTurnsNoNumberBack(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "test.db")
+	url := "sqlite:" + file
+	ctx := t.Context()
+	db, a, s := founded(t, url)
+	defer db.Close()
+	w := &watcher{last: map[string]int64{}, seen: map[string]string{}}
+	serials := map[string]bool{}
+	for _, more := range []int64{5_000, 60_000, 120_000, 300_000} {
+		most := more
+		for _, f := range []string{file, file + "-wal"} {
+			if info, err := os.Stat(f); err == nil {
+				most = max(most, info.Size()+more)
+			}
+		}
+		serials[issueAndRevoke(t, db, a)] = true
+		p := launch(t, url, fmt.Sprint(room, "=", most))
+		if err := p.cmd.Wait(); err == nil || p.err.Len() == 0 || strings.Contains(p.err.String(), "panic") {
+			t.Errorf("with room for %d bytes the node ended with %v, %q", most, err, p.err.String())
+		}
+		if err := w.look(db, ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := maps.Clone(w.last)
+	published := 0
+	for _, number := range before {
+		if number > 0 {
+			published++
+		}
+	}
+	if published == 0 {
+		t.Error("no node published anything before its disk was full")
+	}
+	if err := s.Publish(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.look(db, ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range w.bad {
+		t.Error(b)
+	}
+	for list, number := range w.last {
+		if number < before[list] || number == 0 {
+			t.Errorf("%s: number %d after %d", list, number, before[list])
+		}
 	}
 	complete(t, db, serials)
 }
