@@ -95,6 +95,7 @@ for (const [kind, tag, nth] of [['chrome', 'ja', 0], ['chrome', 'en', 1], ['fire
         assert.ok(await page.$eval(`input[name=form][value=${form}]`, (e) => e.checked), 'the form for ' + system);
         const passphrase = await page.$eval('#passphrase', (e) => e.value);
         assert.ok(passphrase.replace(/-/g, '').length >= (form === 'modern' ? 15 : 25), passphrase);
+        assert.ok(await page.$eval('#grade', (e) => e.value) >= 3, 'the bar of its strength');
         if (kind === 'firefox') { // what it sends is not told to tests: the page notes it
           await page.evaluate(() => {
             const real = globalThis.fetch;
@@ -106,6 +107,8 @@ for (const [kind, tag, nth] of [['chrome', 'ja', 0], ['chrome', 'en', 1], ['fire
         await page.waitForSelector('#ready:not([hidden])', { timeout: 30000 });
         await says(page, say[tag].ready, passphrase);
         await look(page, `${kind}-${tag}-cert-ready-${form}`);
+        // Apple's systems read only the compatible form: no profile for them holds another.
+        assert.equal(await page.$eval('#save-apple', (e) => e.hidden), form === 'modern', 'the profile for Apple with the form ' + form);
         if (kind === 'firefox') sent.push(...await page.evaluate(() => globalThis.sent));
         const dir = kind === 'firefox' ? downloads(browser) : `${work}/down-${form}`;
         if (kind === 'chrome') {

@@ -130,7 +130,23 @@ type askPage struct {
 	On         bool
 }
 
-func (d *Desk) ask(v desk.Visit, w wish) error { return d.form(v, w, view{}, http.StatusOK) }
+// ask shows the form. Whoever has as many as there may be is told so before filling it in.
+func (d *Desk) ask(v desk.Visit, w wish) error {
+	most := devices(w.doc)
+	full := false
+	err := d.DB.Read(v.R.Context(), func(tx *store.Tx) error {
+		n, err := d.held(tx, v.Account.ID, w.replaces)
+		full = n >= most
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if full {
+		return d.stop(v, w, authn.NewFault("C9.limit", "limit", strconv.Itoa(most)), http.StatusConflict)
+	}
+	return d.form(v, w, view{}, http.StatusOK)
+}
 
 func (d *Desk) form(v desk.Visit, w wish, top view, status int) error {
 	seen := systemOf(v.R.UserAgent())
@@ -139,8 +155,12 @@ func (d *Desk) form(v desk.Visit, w wish, top view, status int) error {
 		Form: formFor(seen), ServerMade: serverMade(w.doc), Way: v.R.PostFormValue("way"), Wifi: d.Wifi.SSID != "",
 	}
 	if page.ServerMade {
+		fresh, err := suggestion()
+		if err != nil {
+			return err
+		}
 		// What was written down before a form came back still stands there.
-		page.Passphrase = cmp.Or(v.R.PostFormValue("passphrase"), suggestion())
+		page.Passphrase = cmp.Or(v.R.PostFormValue("passphrase"), fresh)
 	}
 	if form := v.R.PostFormValue("form"); form == "modern" || form == "compatible" {
 		page.Form = form
@@ -288,17 +308,23 @@ func (d *Desk) madeBefore(tx *store.Tx, account authn.AccountID, hash []byte, w 
 	return nil, nil
 }
 
-// reserve counts what the account has and what is being made, and takes a place.
-func (d *Desk) reserve(tx *store.Tx, account authn.AccountID, work string, doc *policy.Document, replaces string) error {
+// held counts the certificates of an account that are valid now, but for one that is
+// about to be replaced.
+func (d *Desk) held(tx *store.Tx, account authn.AccountID, but string) (n int, err error) {
 	all, err := d.CA.Of(tx, account)
-	if err != nil {
-		return err
-	}
-	n := 0
 	for _, c := range all {
-		if c.Card == "" && c.Profile == Profile && c.Current(tx.Now) && c.ID != replaces {
+		if c.Card == "" && c.Profile == Profile && c.Current(tx.Now) && c.ID != but {
 			n++
 		}
+	}
+	return n, err
+}
+
+// reserve counts what the account has and what is being made, and takes a place.
+func (d *Desk) reserve(tx *store.Tx, account authn.AccountID, work string, doc *policy.Document, replaces string) error {
+	n, err := d.held(tx, account, replaces)
+	if err != nil {
+		return err
 	}
 	if _, err := tx.Exec("DELETE FROM certificates_work WHERE expires_at < $1", store.Millis(tx.Now)); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"maps"
+	"math/big"
 	"net/http"
 	"strconv"
 	"strings"
@@ -88,11 +89,24 @@ func (d *Desk) pack(c ca.Certificate, key crypto.Signer, pass string, compatible
 	return pkcs12.Modern2023.Encode(key, c.Parsed(), issuers, pass)
 }
 
+// letters are thirty-one letters and digits that nobody takes for another.
+const letters = "abcdefghjkmnpqrstuvwxyz23456789"
+
 // suggestion is a passphrase of chance in groups of five, long enough for either form:
-// 100 bits.
-func suggestion() string {
-	text := strings.ToLower(rand.Text())[:20]
-	return text[:5] + "-" + text[5:10] + "-" + text[10:15] + "-" + text[15:]
+// 99 bits.
+func suggestion() (string, error) {
+	var out strings.Builder
+	for i := range 20 {
+		if i > 0 && i%5 == 0 {
+			out.WriteByte('-')
+		}
+		n, err := rand.Int(rand.Reader, big.NewInt(int64(len(letters))))
+		if err != nil {
+			return "", err
+		}
+		out.WriteByte(letters[n.Int64()])
+	}
+	return out.String(), nil
 }
 
 // event is an audit event of this person's own doing.

@@ -1,6 +1,7 @@
 package certificates
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -51,8 +52,23 @@ func (d *Desk) trail(tx *store.Tx, p lang.Printer, c ca.Certificate) ([]step, er
 			out[i].After = out[i].At.Sub(c.Revoked).Round(100 * time.Millisecond)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b step) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(out, func(a, b step) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.rank(), b.rank())) })
 	return out, nil
+}
+
+// rank orders what happened in one moment: the revocation, what it took, who is told.
+func (s step) rank() int {
+	switch s.Event {
+	case "":
+		return 0
+	case "certificate.cut":
+		return 1
+	case "session.ended":
+		return 2
+	case "certificate.access.ended":
+		return 3
+	}
+	return 4
 }
 
 // Trail is the time line of a certificate for programs and the command line.

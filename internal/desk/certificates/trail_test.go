@@ -3,6 +3,7 @@ package certificates_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,4 +90,13 @@ func TestEveryServiceStandsInTheTimeLine(t *testing.T) {
 	b.Get(home+"/"+c.ID).Want("journalsに知らせましたが、返事が来ていません", "coursesに、セッションが終わったことを知らせ、受け取られました",
 		"slowに、セッションが終わったことを知らせています", "deafには、ここから知らせる方法がありません")
 	b.Refuse("elsewhere", "inside", "journalsに、セッションが終わったことを知らせています")
+	// What happened in one moment stands in the order in which it follows.
+	at := -1
+	for _, said := range []string{"失効しました。理由", "始めたセッションを終わらせました", "slowに、セッションが終わったことを"} {
+		next := strings.Index(b.Text(), said)
+		if next <= at {
+			t.Errorf("%q is not in its place", said)
+		}
+		at = next
+	}
 }
