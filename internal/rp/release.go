@@ -19,9 +19,20 @@ import (
 type Item struct {
 	Attribute string
 	Values    []string
-	Required  bool
+	Required  bool // sent to whoever goes on; of a service that only informs, everything
 	Chosen    bool // the person agreed to it earlier, or has not said no yet
+	// News tells why somebody who agreed for this party before is asked again.
+	News News
 }
+
+// News is how an attribute differs from what the person agreed to before.
+type News string
+
+// What is new about an attribute.
+const (
+	Changed News = "changed" // it has other values
+	Added   News = "added"   // the service did not ask for it
+)
 
 // Released is what may leave the house for a party about an account.
 type Released struct {
@@ -60,9 +71,9 @@ func (b *Book) Release(tx *store.Tx, p Party, account authn.AccountID, attrs map
 		if len(values) == 0 {
 			continue
 		}
-		item := Item{Attribute: r.Attribute, Values: values, Required: r.Required, Chosen: true}
+		item := Item{Attribute: r.Attribute, Values: values, Required: r.Required || p.Consent == ConsentInform, Chosen: true}
 		old, known := given[r.Attribute]
-		if known && !r.Required {
+		if known && !item.Required {
 			item.Chosen = old.Chosen
 		}
 		agreed := p.Consent == ConsentNone || known && old.Chosen && old.Digest == digest(r.Attribute, values)
@@ -70,10 +81,22 @@ func (b *Book) Release(tx *store.Tx, p Party, account authn.AccountID, attrs map
 			out.Values[r.Attribute] = values
 		} else if item.Chosen {
 			out.Ask = true
+			item.News = news(given != nil, known, old.Chosen)
 		}
 		out.Items = append(out.Items, item)
 	}
 	return out, nil
+}
+
+// news tells why an attribute that was not agreed to as it is now is asked about.
+func news(before, known, chosen bool) News {
+	switch {
+	case !before:
+		return ""
+	case known && chosen:
+		return Changed
+	}
+	return Added
 }
 
 func consentOf(tx *store.Tx, party string, account authn.AccountID) (map[string]remembered, error) {

@@ -313,6 +313,46 @@ func TestOtherWaysOfConsent(t *testing.T) {
 	}
 }
 
+// A service that only informs offers no choice, and so the page must not show one.
+func TestInformingOffersNoChoice(t *testing.T) {
+	h := open(t)
+	p := library()
+	p.Consent = rp.ConsentInform
+	h.put(p)
+	attrs := map[string][]string{"mail": {"a@example.ac.jp"}, "displayName": {"Hanako"}}
+	for _, i := range h.release(p, attrs).Items {
+		if !i.Required || !i.Chosen {
+			t.Errorf("%s can be unticked, and would be sent all the same", i.Attribute)
+		}
+	}
+}
+
+// Whoever is asked again learns what is not as it was; whoever is asked for the first
+// time, and what was refused before, is not marked.
+func TestAskedAgainIsExplained(t *testing.T) {
+	h := open(t)
+	p := library()
+	p.Consent, p.Release = rp.ConsentAsk, []rp.Release{{Attribute: "userName", Required: true}, {Attribute: "mail"}, {Attribute: "displayName"}}
+	h.put(p)
+	marks := func(attrs map[string][]string) (out string) {
+		for _, i := range h.release(p, attrs).Items {
+			out += i.Attribute + "=" + string(i.News) + " "
+		}
+		return out
+	}
+	attrs := map[string][]string{"userName": {"hanako"}, "mail": {"a@example.ac.jp"}, "displayName": {"Hanako"}}
+	if got := marks(attrs); got != "userName= mail= displayName= " {
+		t.Errorf("the first time: %s", got)
+	}
+	h.agree(p, h.release(p, attrs).Items, "mail") // not the name
+	attrs["mail"], attrs["displayName"] = []string{"b@example.ac.jp"}, []string{"H"}
+	p.Release = append(p.Release, rp.Release{Attribute: "familyName"})
+	attrs["familyName"] = []string{"Yamada"}
+	if got := marks(attrs); got != "userName= mail=changed displayName= familyName=added " {
+		t.Errorf("after changes: %s", got)
+	}
+}
+
 func TestConsentsAreListedAndWithdrawn(t *testing.T) {
 	h := open(t)
 	p := library()

@@ -224,7 +224,7 @@ func TestConsentThroughTime(t *testing.T) {
 	if b.Get(enter(home("wiki"), "gateway", "true")); b.Location() != home("wiki") {
 		t.Errorf("a gateway request told what nobody agreed to: %s", b.Location())
 	}
-	b.Get(enter(home("wiki")))
+	b.Get(enter(home("wiki"))).Want("You agreed before", "new@example.ac.jp (changed)")
 	agree("another address")
 	if given := g.consents(); !slices.Equal(given, []string{"wiki"}) {
 		t.Errorf("the portal lists %v", given)
@@ -233,7 +233,9 @@ func TestConsentThroughTime(t *testing.T) {
 	if given := g.consents(); len(given) != 0 {
 		t.Errorf("after it was taken back the portal lists %v", given)
 	}
-	b.Get(enter(home("wiki")))
+	if b.Get(enter(home("wiki"))); regexp.MustCompile("You agreed before").MatchString(b.Text()) {
+		t.Errorf("what was taken back is not remembered: %s", b.Text())
+	}
 	agree("after it was taken back")
 }
 

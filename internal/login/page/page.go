@@ -7,6 +7,7 @@ package page
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"seimon/internal/authn"
@@ -45,6 +46,11 @@ type Step struct {
 	Items     []Item
 }
 
+// News tells that the person agreed before, and that something has changed since.
+func (s *Step) News() bool {
+	return slices.ContainsFunc(s.Items, func(i Item) bool { return i.News != "" })
+}
+
 // Way is another factor that would do.
 type Way struct {
 	Kind authn.Kind
@@ -58,6 +64,7 @@ type Item struct {
 	Values    []string
 	Required  bool
 	Chosen    bool
+	News      string // message id; empty when nothing is new
 }
 
 // Items names what a service would be told.
@@ -68,7 +75,11 @@ func Items(p lang.Printer, r rp.Released) []Item {
 		if id := "rp.attribute." + i.Attribute; p.Has(id) {
 			name = p.T(id)
 		}
-		out = append(out, Item{i.Attribute, name, i.Values, i.Required, i.Chosen})
+		news := ""
+		if i.News != "" {
+			news = "login.consent." + string(i.News)
+		}
+		out = append(out, Item{i.Attribute, name, i.Values, i.Required, i.Chosen, news})
 	}
 	return out
 }
