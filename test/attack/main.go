@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -35,6 +36,7 @@ type attack struct {
 func run(ctx context.Context, args []string) (int, error) {
 	flags := flag.NewFlagSet("attack", flag.ContinueOnError)
 	binary := flags.String("binary", "", "the program; built from the source otherwise")
+	only := flags.String("only", "", "only trials whose name contains this")
 	if err := flags.Parse(args); err != nil {
 		return 0, err
 	}
@@ -54,11 +56,15 @@ func run(ctx context.Context, args []string) (int, error) {
 		plan campus.Plan
 		run  func(*attack) error
 	}{
+		{"connections, headers and foreign bytes", campus.Plan{MemoryKiB: 8, Time: 1, Certificates: true}, (*attack).wire},
 		{"words and status", cheap, (*attack).words},
 		{"time with default costs", campus.Plan{}, (*attack).coarse},
 		{"time around the hash", cheap, (*attack).fine},
 		{"time of locked names", cheap, (*attack).locked},
 	} {
+		if !strings.Contains(trial.name, *only) {
+			continue
+		}
 		a, err := begin(ctx, dir, *binary, trial.plan, trial.run)
 		if err != nil {
 			return faults, fmt.Errorf("%s: %w", trial.name, err)
