@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"runtime"
+	"runtime/metrics"
 	"sync"
 	"testing"
 	"time"
@@ -148,6 +149,31 @@ func (h *house) fill(b testing.TB, n int) {
 	}
 }
 
+// peak watches how much the heap holds at most, garbage included, until it is asked.
+func peak(b *testing.B) func() uint64 {
+	b.Helper()
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	enough, told := make(chan struct{}), make(chan uint64)
+	go func() {
+		var most uint64
+		for tick := time.NewTicker(time.Millisecond); ; {
+			metrics.Read(sample)
+			most = max(most, sample[0].Value.Uint64())
+			select {
+			case <-tick.C:
+			case <-enough:
+				tick.Stop()
+				told <- most
+				return
+			}
+		}
+	}()
+	return func() uint64 {
+		close(enough)
+		return <-told
+	}
+}
+
 // BenchmarkListOf100000 measures the full list beside crypto/x509's way of making it,
 // and how soon a revocation is published with so many.
 func BenchmarkListOf100000(b *testing.B) {
@@ -170,11 +196,13 @@ func BenchmarkListOf100000(b *testing.B) {
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
+		most := peak(b)
 		began = time.Now()
 		if err := h.status.Publish(b.Context()); err != nil { // its shard and the full list
 			b.Fatal(err)
 		}
 		b.ReportMetric(float64(time.Since(began).Milliseconds()), "publish-ms")
+		b.ReportMetric((float64(most())-float64(before.HeapAlloc))/(1<<20), "peak-MiB")
 		runtime.ReadMemStats(&after)
 		b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/(1<<20), "publish-MiB")
 		if err := h.status.Refresh(b.Context()); err != nil {
