@@ -6,10 +6,14 @@ import (
 	"runtime/debug"
 )
 
-// garbage is how much the heap may grow, in percent, before it is collected. What
-// lives is small beside the 19 MiB that each hash takes and leaves behind: with
-// Go's default nearly every hash would bring a collection of its own.
-const garbage = 200
+// garbage is how much the heap may grow, in percent, before it is collected, and ballast
+// is counted as a part of the heap, in bytes, but never touched: the system gives no memory
+// for it. What lives is a few MiB. With Go's default alone a busy gate would collect a dozen
+// times a second, and after nearly every hash, which takes 19 MiB and leaves them behind.
+const (
+	garbage = 100
+	ballast = 64 << 20
+)
 
 // spread gives Go a processor more for each hash that may be computed at a time.
 // A hash keeps a processor for tens of milliseconds and a commit that waits for
@@ -33,8 +37,9 @@ func (h *House) spread() (back func()) {
 	if os.Getenv("GOGC") != "" {
 		return back
 	}
-	processors, before := back, debug.SetGCPercent(garbage)
+	processors, before, heavy := back, debug.SetGCPercent(garbage), make([]byte, ballast)
 	return func() {
+		runtime.KeepAlive(heavy)
 		processors()
 		debug.SetGCPercent(before)
 	}
