@@ -408,3 +408,18 @@ func TestDeskSeesTheSameCause(t *testing.T) {
 		}
 	}
 }
+
+// The desk sees that the service's people know already.
+func TestExplainSaysWhoWasWrittenTo(t *testing.T) {
+	o := newOffice(t)
+	s := o.begin("192.0.2.1")
+	s.event("request.refused", map[string]string{"code": "R3.redirect", "field": "AssertionConsumerServiceURL", "sent": "https://evil.example/"})
+	s.event("service.contact.told", map[string]string{"code": "R3.redirect", "field": "AssertionConsumerServiceURL", "to": "w***@example.org"})
+	for tag, want := range map[lang.Tag]string{lang.EN: "written to, at w***@example.org", lang.JA: "w***@example.org）にメールで知らせました"} {
+		r := o.must(s.support)
+		lines := r.Speak(o.words.In(tag)).Timeline
+		if last := lines[len(lines)-1].Text; !strings.Contains(last, want) || !strings.Contains(last, "AssertionConsumerServiceURL") {
+			t.Errorf("%q", last)
+		}
+	}
+}

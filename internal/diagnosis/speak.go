@@ -61,7 +61,7 @@ func (r *Report) line(p lang.Printer, e Entry) string {
 		text = decided(p, *e.verdict)
 	case p.Has(id):
 		text = p.T(id, "party", e.party, "address", e.address, "zone", e.Facts["zone"],
-			"factor", kindName(p, authn.Kind(e.Facts["factor"])), "cause", r.causeOf(p, e))
+			"factor", kindName(p, authn.Kind(e.Facts["factor"])), "cause", r.causeOf(p, e), "to", e.Facts["to"])
 	default:
 		text = p.T("diagnosis.event.other", "type", e.Type)
 		for _, k := range slices.Sorted(maps.Keys(e.Facts)) {

@@ -286,6 +286,7 @@ func TestHostileRedirects(t *testing.T) {
 func TestRefusalsNameTheField(t *testing.T) {
 	g := open(t)
 	key, _ := pairs()
+	stranger := newPair(t, freshKey(t))
 	home := func(p *rp.Party) { p.HomeURL = "https://home.example.org/" }
 	g.service(library, func(r *saml.Registration) { r.Signing = []string{key.text()} }, home)
 	g.service("https://old.example.org/sp", func(r *saml.Registration) { r.ValidUntil = g.Clock.Now().Add(time.Hour) }, home)
@@ -298,6 +299,7 @@ func TestRefusalsNameTheField(t *testing.T) {
 	}{
 		{"address", asking{attrs: []string{"AssertionConsumerServiceURL", evil}}, "R3.redirect", "AssertionConsumerServiceURL", "sent", evil, "not set up correctly"},
 		{"unknown", asking{issuer: "https://nobody.example.org/sp"}, "R3.unknown", "Issuer", "sent", "https://nobody.example.org/sp", "not registered here"},
+		{"signature", asking{sign: &stranger}, "R3.signature", "Signature", "", "", "not set up correctly"},
 		{"place", asking{destination: origin + "/elsewhere"}, "R3.request", "Destination", "registered", sso, "not set up correctly"},
 		{"fast", asking{instant: now.Add(10 * time.Minute).UTC().Format(time.RFC3339)}, "B3.fast", "IssueInstant", "seconds", "600", "not set up correctly"},
 		{"slow", asking{instant: now.Add(-time.Hour).UTC().Format(time.RFC3339)}, "B3.slow", "IssueInstant", "seconds", "3600", "open for a long time"},

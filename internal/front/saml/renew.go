@@ -15,6 +15,7 @@ import (
 	"seimon/internal/front/saml/metadata"
 	"seimon/internal/front/saml/xmldoc"
 	"seimon/internal/front/saml/xmlsig"
+	"seimon/internal/rp"
 	"seimon/internal/store"
 )
 
@@ -94,6 +95,9 @@ func (f *Front) RenewOne(ctx context.Context, id string) (changed []string, faul
 		}
 		return err
 	})
+	if errors.Is(err, rp.ErrNone) {
+		return nil, nil, fmt.Errorf("%s is not registered here", id)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // ErrKey says that a key cannot take this step.
-var ErrKey = errors.New("saml: there is no key in that state")
+var ErrKey = errors.New("no key can take this step: seimon saml keys lists them, seimon saml keys add makes one that can be activated, and activating one makes the other a former key")
 
 // AddKey makes another key of a kind. Where one signs already, the new one is published
 // beside it and waits (KeyNext) until services have read our metadata again; the first

@@ -225,6 +225,19 @@ func (f *referees) valid(schema, file string) error {
 	return err
 }
 
+// signerOf gives the first certificate of our metadata, that of the key that signs.
+func signerOf(n *xmldoc.Node) string {
+	var cert string
+	n.Walk(func(x *xmldoc.Node) bool {
+		if x.Is(xmlsig.Space, "X509Certificate") {
+			cert = x.Text()
+			return false
+		}
+		return true
+	})
+	return "-----BEGIN CERTIFICATE-----\n" + cert + "\n-----END CERTIFICATE-----\n"
+}
+
 // metadata: our metadata is valid by the standard's schemas, and verifies with xmlsec1.
 func (f *referees) metadata(idp []byte) error {
 	file := f.file("idp.xml", string(idp))
@@ -235,15 +248,7 @@ func (f *referees) metadata(idp []byte) error {
 	if err != nil {
 		return err
 	}
-	var cert string
-	n.Walk(func(x *xmldoc.Node) bool {
-		if x.Is(xmlsig.Space, "X509Certificate") {
-			cert = x.Text()
-			return false
-		}
-		return true
-	})
-	_, err = tool("", "xmlsec1", "--verify", "--pubkey-cert-pem", f.file("idp.pem", "-----BEGIN CERTIFICATE-----\n"+cert+"\n-----END CERTIFICATE-----\n"),
+	_, err = tool("", "xmlsec1", "--verify", "--pubkey-cert-pem", f.file("idp.pem", signerOf(n)),
 		"--id-attr:ID", "urn:oasis:names:tc:SAML:2.0:metadata:EntityDescriptor", file)
 	return err
 }

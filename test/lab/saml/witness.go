@@ -45,7 +45,11 @@ type witnesses struct {
 	name     *xmldoc.Node // of the last response
 	index    string
 	messages int
-	refuse   bool // to end their sessions
+	refuse   bool   // to end their sessions
+	cert     string // file with the gate's certificate
+	key      string // file with the witnesses' own key
+	verified int    // signatures that xmlsec1 found good
+	opened   int    // assertions that xmlsec1 decrypted
 }
 
 const (
@@ -67,6 +71,10 @@ func startWitnesses(s *stand.Stand, idp []byte) (*witnesses, error) {
 	if err := os.MkdirAll(all.f.dir, 0o755); err != nil {
 		return nil, err
 	}
+	if _, all.key, err = all.who.files(all.f.dir, "witness"); err != nil {
+		return nil, err
+	}
+	all.cert = all.f.file("idp.pem", signerOf(n))
 	for _, c := range []struct{ host, binding, encrypt string }{
 		{"witness-redirect.localhost", metadata.Redirect, "never"}, {"witness-post.localhost", metadata.POST, "names"}, {"witness-soap.localhost", metadata.SOAP, "never"},
 	} {
@@ -115,7 +123,31 @@ func (all *witnesses) judge(kind, schema string, text []byte) {
 	if _, err := tool(all.f.dir+"/catalogue.xml", "xmllint", "--nonet", "--noout", "--schema", path, file); err != nil {
 		all.faults = append(all.faults, fmt.Errorf("%s: %w: %s", kind, err, text))
 	}
+	if strings.Contains(string(text), "<ds:Signature ") {
+		args := []string{"--verify", "--pubkey-cert-pem", all.cert, "--id-attr:ID", assertion + ":Assertion"}
+		for _, local := range []string{"Response", "LogoutRequest", "LogoutResponse"} {
+			args = append(args, "--id-attr:ID", samlp+":"+local)
+		}
+		if _, err := tool("", "xmlsec1", append(args, file)...); err != nil {
+			all.faults = append(all.faults, fmt.Errorf("%s: %w: %s", kind, err, text))
+		}
+		all.verified++
+	}
 	all.seen[kind] = true
+}
+
+// decrypts lets xmlsec1 open what was encrypted for the witness.
+func (all *witnesses) decrypts(text []byte) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	out, err := tool("", "xmlsec1", "--decrypt", "--privkey-pem", all.key, all.f.file("sealed.xml", string(text)))
+	if err == nil && !strings.Contains(out, "<saml:Assertion ") {
+		err = errors.New("xmlsec1 finds no assertion in it")
+	}
+	if err != nil {
+		all.faults = append(all.faults, fmt.Errorf("%w: %s", err, text))
+	}
+	all.opened++
 }
 
 // read parses what was judged.
@@ -210,6 +242,9 @@ func (w *witness) consume(out http.ResponseWriter, r *http.Request) {
 		kind += " encrypted"
 		a = open(e)
 		w.judge("Assertion that was encrypted", "assertion", xmldoc.Canonical(a, nil, nil))
+		w.decrypts(text)
+	} else if a != nil {
+		w.judge("Assertion", "assertion", xmldoc.Canonical(a, nil, nil))
 	}
 	w.judge(kind, "protocol", text)
 	if a != nil {
@@ -410,7 +445,7 @@ func (all *witnesses) setRefusal(on bool) {
 // kinds lists what must have been sent.
 func kinds() []string {
 	return []string{
-		"Response Success", "Response Success encrypted", "Assertion that was encrypted", "NameID that was encrypted", "Response Responder NoPassive",
+		"Response Success", "Response Success encrypted", "Assertion", "Assertion that was encrypted", "NameID that was encrypted", "Response Responder NoPassive",
 		"Response Requester InvalidNameIDPolicy", "Response Responder NoAuthnContext", "Response Responder NoSupportedIDP", "Response Requester RequestUnsupported",
 		"Response VersionMismatch RequestVersionTooHigh", "Response Requester UnsupportedBinding", "LogoutResponse HTTP-Redirect Success PartialLogout", "LogoutResponse HTTP-POST Success PartialLogout",
 		"LogoutRequest HTTP-Redirect", "LogoutRequest HTTP-POST", "LogoutRequest SOAP", "LogoutResponse HTTP-Redirect Success", "LogoutResponse HTTP-POST Success",
@@ -437,6 +472,9 @@ func (all *witnesses) verdict() error {
 	if left := slices.DeleteFunc(kinds(), func(k string) bool { return all.seen[k] }); len(left) > 0 {
 		err = errors.Join(err, fmt.Errorf("never sent: %q; sent: %v", left, all.seen))
 	}
-	fmt.Printf("      %d messages held against the schemas\n", all.messages)
+	fmt.Printf("      %d messages held against the schemas, %d signatures verified and %d assertions decrypted by xmlsec1\n", all.messages, all.verified, all.opened)
+	if all.verified == 0 || all.opened == 0 {
+		err = errors.Join(err, errors.New("nothing was signed, or nothing encrypted"))
+	}
 	return err
 }
