@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"seimon/internal/audit"
+	"seimon/internal/front/saml/beyond"
 	"seimon/internal/front/saml/metadata"
 	"seimon/internal/front/saml/xmldoc"
 	"seimon/internal/front/saml/xmlsig"
@@ -88,6 +89,9 @@ func (f *Front) tell(ctx context.Context, s *service, address string, t stop) (c
 	r.Header.Set("Content-Type", "text/xml; charset=utf-8")
 	r.Header.Set("SOAPAction", "http://www.oasis-open.org/committees/security")
 	carrier := *f.Client
+	if s.Source != "" { // its address is that of a stranger
+		carrier = *beyond.Client(f.Client)
+	}
 	carrier.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	res, err := carrier.Do(r)
 	if err != nil {
