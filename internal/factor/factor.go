@@ -71,6 +71,27 @@ type Holder interface {
 	Holds(bindings []Binding) []authn.Authenticator
 }
 
+// Former is a factor that can say why nothing that an account had of its kind counts
+// any more, where its person cannot know it, such as a card that the desk suspended.
+type Former interface {
+	// Former gives the cause, or nil.
+	Former(tx *store.Tx, account authn.AccountID) (*authn.Fault, error)
+}
+
+// Former asks each factor; the first cause counts.
+func (s Set) Former(tx *store.Tx, account authn.AccountID) (*authn.Fault, error) {
+	for _, f := range s {
+		x, ok := f.(Former)
+		if !ok {
+			continue
+		}
+		if fault, err := x.Former(tx, account); fault != nil || err != nil {
+			return fault, err
+		}
+	}
+	return nil, nil
+}
+
 // Identifier is a factor whose proof tells by itself who is proving, so that it may
 // come before a user name where the rules allow it.
 type Identifier interface {

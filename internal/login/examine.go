@@ -2,6 +2,7 @@ package login
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -57,6 +58,7 @@ type sight struct {
 	account  directory.Account
 	person   directory.Person
 	bindings []factor.Binding
+	former   *authn.Fault // why what the account had does not count, when it is denied
 	attrs    map[string][]string
 	released rp.Released
 	kase     policy.Case
@@ -102,7 +104,12 @@ func (h *Hall) look(tx *store.Tx, t *transaction.Transaction, v visit) (*sight, 
 	}
 	s.verdict = policy.Decide(s.kase)
 	s.humour(t)
-	return s, nil
+	if s.verdict.Step != policy.StepDenied || len(s.kase.Evidence) == 0 {
+		return s, nil
+	}
+	var err error
+	s.former, err = h.Factors.Former(tx, s.account.ID)
+	return s, err
 }
 
 // humour asks for what the service would like, as long as the person can give it:
@@ -255,6 +262,12 @@ func (h *Hall) fault(t *transaction.Transaction, s *sight) *authn.Fault {
 			f.Code = "T5"
 			f.Facts["begun"] = factor.TimeFact(s.bindings[i].Created)
 		}
+	}
+	if cause := s.verdict.Cause; s.former != nil && f.Code == cause && (cause.Family()[0] == 'Z' || cause == "R1.none") {
+		// Nothing is registered any more, and the person may not know why.
+		f.Code = s.former.Code
+		maps.Copy(f.Facts, s.former.Facts)
+		return f
 	}
 	if s.account.ID != "" {
 		f.Facts["user"] = s.account.UserName

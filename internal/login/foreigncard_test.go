@@ -14,9 +14,11 @@ import (
 
 	"seimon/internal/app/demo/vcard"
 	"seimon/internal/authn"
+	"seimon/internal/ca"
 	"seimon/internal/ca/trust"
 	"seimon/internal/card"
 	"seimon/internal/card/piv"
+	"seimon/internal/directory"
 	"seimon/internal/login/logintest"
 	"seimon/internal/store"
 )
@@ -130,4 +132,55 @@ func TestACardOfAnotherHouseHasALifeHere(t *testing.T) {
 	again("紛失の届け")
 	act(func() (card.Card, error) { return office.Return(t.Context(), c, "found", nil) })
 	again("返されたものです")
+}
+
+// TestASuspendedCardIsNamedWhereNothingElseIsLeft: whoever has nothing but a card that the
+// desk suspended is told so, and not that nothing was ever registered.
+func TestASuspendedCardIsNamedWhereNothingElseIsLeft(t *testing.T) {
+	v := firstTour(t, logintest.Policy)
+	v.Found()
+	chip, err := vcard.New("", 10, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	office := card.Office{
+		DB: v.DB, Book: v.Cards, CA: v.CA, People: v.People, Seal: v.Ring, Actor: "desk", Houses: v.Houses(),
+		Insert: func(context.Context, string) (card.Slot, error) { return hand{chip}, nil },
+		Holder: func(a directory.Account, p directory.Person) ca.Holder {
+			return ca.Holder{Account: a.ID, Person: p.ID, Name: "Yamada Taro"}
+		},
+		Note: func(*store.Tx, string, authn.AccountID, map[string]string) error { return nil },
+	}
+	ctx := t.Context()
+	c, err := office.Stock(ctx, card.Supply{Label: "IC-0001"})
+	for _, step := range []func() error{
+		func() error { _, err := office.Personalise(ctx, card.Order{User: student}); return err },
+		func() error { _, err := office.Print(ctx, c.ID); return err },
+		func() error { _, err := office.HandOver(ctx, c.ID, "passport"); return err },
+		func() error { _, err := office.Suspend(ctx, c.ID, "left at home"); return err },
+	} {
+		if err == nil {
+			err = step()
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	denied := func(want string) {
+		t.Helper()
+		v.Browser = v.gate.browser(logintest.Home)
+		v.from(logintest.Home).signIn("webmail", student, logintest.Password)
+		v.Want(want, "窓口").Refuse("まだ登録されていません", "もう一度選ぶ")
+	}
+	denied("一時停止しています")
+	if _, err := office.Lose(ctx, c.ID, "lost in a train"); err != nil {
+		t.Fatal(err)
+	}
+	denied("紛失の届け")
+
+	// Before anything is proved nobody hears of anybody's card, and a stranger's password neither.
+	b := v.gate.browser(logintest.Home)
+	v.Browser = b
+	v.from(logintest.Home).signIn("webmail", student, "not the password")
+	v.Refuse("紛失の届け", "ICカード")
 }

@@ -192,6 +192,32 @@ func enough(r authn.Requirement, t authn.Traits) bool {
 	return (!r.HardwareBound || t.HardwareBound) && (!r.UserVerified || t.UserVerified)
 }
 
+// Former tells of a card that was suspended or reported lost: with it went the binding of
+// its certificate, and nobody asks for it any more.
+func (f *Factor) Former(tx *store.Tx, account authn.AccountID) (*authn.Fault, error) {
+	if f.Cards == nil || account == "" {
+		return nil, nil
+	}
+	old, err := f.Bindings.Retired(tx, account, Kind)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range old {
+		r, err := readRecord(b.Payload)
+		if err != nil {
+			return nil, err
+		}
+		state, since, err := f.Cards.CardOf(tx, cmp.Or(r.Cert, foreign+b.Identifier))
+		if err != nil {
+			return nil, err
+		}
+		if state == "suspended" || state == "lost" {
+			return authn.NewFault(cardCode(state), "since", factor.TimeFact(since), "name", r.Name, "tail", r.Tail), nil
+		}
+	}
+	return nil, nil
+}
+
 // cardCode is the cause for a card in a state in which it may not sign in.
 func cardCode(state string) authn.Code {
 	switch state {
