@@ -142,6 +142,28 @@ for (const [kind, tag, nth] of [['chrome', 'ja', 0], ['chrome', 'en', 1], ['fire
       for (const s of serials) await says(page, `${s.slice(-4, -2)}:${s.slice(-2)}`);
     }));
 
+    if (kind === 'chrome') test('an answer that is lost is asked for again, and makes no second certificate', () => visit(sizes.phone, async (page) => {
+      await page.goto(`${demo.sso}/portal/certificates/new`, { waitUntil: 'load' });
+      await signIn(page, who);
+      await page.goto(`${demo.sso}/portal/certificates/new`, { waitUntil: 'load' });
+      await type(page, '#label-browser', 'far away');
+      await page.setRequestInterception(true);
+      let lost = 0;
+      page.on('request', (r) => (r.url().endsWith('/order') && lost++ === 0 ? r.abort('failed') : r.continue()));
+      await page.click('#cert button.primary');
+      await page.waitForSelector('#failed:not([hidden])', { timeout: 30000 });
+      await look(page, `${kind}-${tag}-cert-failed`);
+      assert.ok(await page.evaluate(() => document.activeElement.id === 'retry'), 'the focus is not on the next step');
+      await page.keyboard.press('Enter');
+      assert.equal(await page.$eval('#label-browser', (e) => e.value), 'far away');
+      assert.equal(await page.$('#cert [aria-busy]'), null, 'the button looks busy');
+      await page.click('#cert button.primary');
+      await page.waitForSelector('#ready:not([hidden])', { timeout: 30000 });
+      page.once('dialog', (d) => d.accept());
+      await page.goto(`${demo.sso}/portal/certificates`, { waitUntil: 'load' });
+      assert.equal((await page.$$eval('.cards h3 a', (all) => all.map((a) => a.textContent))).filter((l) => l === 'far away').length, 1);
+    }));
+
     // Chromium asks in a window that no test can reach; the lab answers it there.
     if (kind === 'firefox') test('from home, in a browser that has the file', async () => {
       const other = await open(kind, { 'security.default_personal_cert': 'Select Automatically' }, [kept.get(kind + tag)]);

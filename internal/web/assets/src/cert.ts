@@ -181,6 +181,7 @@ if (section && globalThis.crypto?.subtle) {
   byId("retry").addEventListener("click", () => {
     show("failed", false);
     for (const part of ["browser", "lead"]) show(part, true);
+    form.querySelector("[aria-busy]")?.removeAttribute("aria-busy");
     byId("label-browser").focus();
   });
   window.addEventListener("beforeunload", (event) => {
