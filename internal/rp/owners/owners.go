@@ -117,7 +117,10 @@ func (o *Owners) about(tx *store.Tx, e audit.Event) error {
 	if p.Contact == "" || p.Disabled || p.Source != "" && e.Facts["code"] == "R3.metadata" { // what dies there is the feed
 		return nil
 	}
-	if _, err := o.Mail.Enqueue(tx, o.letter(p, e)); err != nil {
+	switch _, err := o.Mail.Enqueue(tx, o.letter(p, e)); {
+	case errors.Is(err, mail.ErrAddress): // a service of a federation writes what it likes; the others are told all the same
+		return nil
+	case err != nil:
 		return err
 	}
 	_, err = tx.Exec("INSERT INTO rp_owner_told (party, code, field, told_at) VALUES ($1, $2, $3, $4)", e.Party, e.Facts["code"], field, store.Millis(tx.Now))

@@ -183,3 +183,24 @@ func TestForgersCannotMakeTheGateWriteToEverybody(t *testing.T) {
 		t.Errorf("%d messages to one service in a day", len(got))
 	}
 }
+
+// feed is what a federation says of its services.
+type feed map[string]rp.Party
+
+func (f feed) Get(_ *store.Tx, id string) (rp.Party, error) { return f[id], nil }
+
+// TestAMalformedContactStopsNobodyElse: a service of a federation writes its contact itself.
+func TestAMalformedContactStopsNobodyElse(t *testing.T) {
+	b := open(t)
+	services := feed{}
+	b.Parties = services
+	for i, contact := range []string{"wiki@example.org\r\nBcc: everybody@example.ac.jp", "a b@example.org", "<script>@example.org", "x@", "@", strings.Repeat("x", 300) + "@example.org", "technical@example.org"} {
+		id := fmt.Sprintf("https://sp%d.example.org/sp", i)
+		services[id] = rp.Party{ID: id, Protocol: "saml", Names: map[lang.Tag]string{lang.EN: "Wiki"}, Contact: contact, Source: "gakunin"}
+		b.refused(id, "AAAA-BBBB", "code", "R3.signature", "field", "Signature", "front", "saml")
+	}
+	got := b.told()
+	if len(got) != 1 || got[0].To != "technical@example.org" {
+		t.Errorf("%d messages: %+v", len(got), got)
+	}
+}
