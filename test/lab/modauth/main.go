@@ -9,52 +9,36 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
-	"time"
 
+	"seimon/test/lab/apache"
 	"seimon/test/lab/stand"
 	"seimon/test/walk"
 )
 
 func main() {
-	s, err := stand.Open()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
-	r := stand.NewReport("mod_auth_openidc")
-	a, err := prepare(s)
-	if !r.Check("Apache starts", func() error {
+	apache.Play("mod_auth_openidc", func(s *stand.Stand) (*apache.Server, []apache.Walk, error) {
+		a, err := prepare(s)
+		if err == nil {
+			err = a.Start(config, a, func() error { return a.register(s) })
+		}
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
-		return a.Start(config, a, func() error { return a.register(s) })
-	}) {
-		r.Exit()
-	}
-	good := true
-	for _, v := range a.Sites {
-		j := &journey{stand: s, site: v, tr: s.Transport()}
-		how := v.Method + ", " + v.Algorithm + ": "
-		for _, c := range []struct {
-			name string
-			do   func() error
-		}{
-			{"password on campus, PKCE, userinfo", j.campus},
-			{"password and one-time code from home", j.home},
-			{"refresh", j.refresh},
-			{"sign-out at the application reaches the gate", j.leave},
-			{"sign-out at the gate reaches the application by back channel", j.told},
-		} {
-			good = r.Check(how+c.name, c.do) && good
+		var walks []apache.Walk
+		for _, v := range a.Sites {
+			j := &journey{stand: s, site: v, tr: s.Transport()}
+			how := v.Method + ", " + v.Algorithm + ": "
+			walks = append(walks,
+				apache.Walk{Name: how + "password on campus, PKCE, userinfo", Do: j.campus},
+				apache.Walk{Name: how + "password and one-time code from home", Do: j.home},
+				apache.Walk{Name: how + "refresh", Do: j.refresh},
+				apache.Walk{Name: how + "sign-out at the application reaches the gate", Do: j.leave},
+				apache.Walk{Name: how + "sign-out at the gate reaches the application by back channel", Do: j.told},
+			)
 		}
-	}
-	if !good {
-		fmt.Println(a.Log())
-	}
-	a.Stop()
-	r.Exit()
+		return a.Server, walks, nil
+	})
 }
 
 // journey is what people do at one of the applications.
@@ -167,22 +151,11 @@ func (j *journey) told() error {
 	if _, status, err := j.info(w); status != http.StatusOK {
 		return fmt.Errorf("no session at the application: %d %v", status, err)
 	}
-	p, err := w.Visit(context.Background(), j.stand.SSO+"/signout")
-	if err == nil {
-		_, err = w.Press(context.Background(), p)
-	}
-	if err != nil {
+	if err := j.stand.SignOut(w); err != nil {
 		return err
 	}
-	for range 75 {
+	return stand.Until("the application knows nobody", func() (bool, error) {
 		_, status, err := j.info(w)
-		if err != nil {
-			return err
-		}
-		if status == http.StatusUnauthorized {
-			return nil
-		}
-		time.Sleep(200 * time.Millisecond)
-	}
-	return errors.New("the application still knows the session after 15 s")
+		return status == http.StatusUnauthorized, err
+	})
 }

@@ -4,54 +4,34 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"time"
 
+	"seimon/test/lab/apache"
 	"seimon/test/lab/stand"
 	"seimon/test/walk"
 )
 
 func main() {
-	s, err := stand.Open()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
-	r := stand.NewReport("mod_auth_cas")
-	a, err := prepare(s)
-	if !r.Check("Apache starts", func() error {
-		if err != nil {
-			return err
+	apache.Play("mod_auth_cas", func(s *stand.Stand) (*apache.Server, []apache.Walk, error) {
+		a, err := prepare(s)
+		if err == nil {
+			err = a.start(s)
 		}
-		return a.start(s)
-	}) {
-		r.Exit()
-	}
-	j := &journey{stand: s, apache: a, tr: s.Transport()}
-	good := true
-	for _, c := range []struct {
-		name string
-		do   func() error
-	}{
-		{"password on campus, attributes", j.campus},
-		{"password and one-time code from home", j.home},
-		{"an address with a query comes back whole", j.query},
-		{"sign-out at the gate reaches the application", j.told},
-		{"the walk in Chromium", j.chromium},
-	} {
-		good = r.Check(c.name, c.do) && good
-	}
-	if !good {
-		fmt.Println(a.Log())
-	}
-	a.Stop()
-	r.Exit()
+		if err != nil {
+			return nil, nil, err
+		}
+		j := &journey{stand: s, apache: a, tr: s.Transport()}
+		return a.Server, []apache.Walk{
+			{Name: "password on campus, attributes", Do: j.campus},
+			{Name: "password and one-time code from home", Do: j.home},
+			{Name: "one more step when a session from campus comes home", Do: j.step},
+			{Name: "an address with a query comes back whole", Do: j.query},
+			{Name: "sign-out at the gate reaches the application", Do: j.told},
+			{Name: "the walk in Chromium", Do: j.chromium},
+		}, nil
+	})
 }
 
 // journey is what people do at the application.
@@ -94,6 +74,24 @@ func (j *journey) home() error {
 	return nil
 }
 
+func (j *journey) step() error {
+	who := j.stand.Take(true)
+	w := j.stand.Browser(j.tr, who, "campus")
+	p, err := w.Visit(context.Background(), j.stand.SSO+"/portal")
+	if err != nil || !slices.Contains(p.Asked, "password") {
+		return fmt.Errorf("on campus: asked %v %w", p.Asked, err)
+	}
+	w.Header.Set("X-Demo-Network", "home")
+	p, err = j.signIn(w, "/secure/")
+	if err != nil {
+		return err
+	}
+	if p.Header.Get("X-User") != who.User || p.Header.Get("Cas-Acr") != "aal2" || !slices.Equal(p.Asked, []string{"totp"}) {
+		return fmt.Errorf("user %q, acr %q, asked %v", p.Header.Get("X-User"), p.Header.Get("Cas-Acr"), p.Asked)
+	}
+	return nil
+}
+
 func (j *journey) query() error {
 	_, err := j.signIn(j.stand.Browser(j.tr, j.stand.Take(false), "campus"), "/secure/index.html?page=7&word=a%2Bb")
 	return err
@@ -108,34 +106,15 @@ func (j *journey) told() error {
 	if err != nil || len(p.Asked) > 0 {
 		return fmt.Errorf("the application keeps no session: asked %v, %w", p.Asked, err)
 	}
-	if p, err = w.Visit(context.Background(), j.stand.SSO+"/signout"); err == nil {
-		_, err = w.Press(context.Background(), p)
-	}
-	if err != nil {
+	if err := j.stand.SignOut(w); err != nil {
 		return err
 	}
-	for range 75 {
+	return stand.Until("the application knows nobody", func() (bool, error) {
 		p, err := w.Visit(context.Background(), j.apache.Origin+"/secure/")
-		if err != nil {
-			return err
-		}
-		if slices.Contains(p.Asked, "password") {
-			return nil
-		}
-		time.Sleep(200 * time.Millisecond)
-	}
-	return errors.New("the application still knows the session after 15 s")
+		return slices.Contains(p.Asked, "password"), err
+	})
 }
 
-// chromium walks the same in a real browser, with TLS and dotted names.
 func (j *journey) chromium() error {
-	who := j.stand.Take(true)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", filepath.Join(os.Args[1], "modcas", "chromium.mjs"))
-	cmd.Env = append(os.Environ(), "APP="+j.apache.Origin+"/secure/", "SAYS=secure", "WHO="+who.User, "PASSWORD="+who.Password, "SECRET="+who.TOTPSecret)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
-	}
-	return nil
+	return apache.Chromium(j.apache.Origin+"/secure/", "secure", j.stand.Take(true))
 }

@@ -6,61 +6,40 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
+	"seimon/test/lab/apache"
 	"seimon/test/lab/stand"
 	"seimon/test/walk"
 )
 
 func main() {
-	s, err := stand.Open()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
-	r := stand.NewReport("phpCAS")
-	a, err := prepare(s)
-	if !r.Check("Apache starts", func() error {
-		if err != nil {
-			return err
+	apache.Play("phpCAS", func(s *stand.Stand) (*apache.Server, []apache.Walk, error) {
+		a, err := prepare(s)
+		if err == nil {
+			err = a.Start(config, a, func() error { return a.register(s) })
 		}
-		return a.Start(config, a, func() error { return a.register(s) })
-	}) {
-		r.Exit()
-	}
-	j := &journey{stand: s, web: a, tr: s.Transport(), who: s.Take(false)}
-	good := true
-	for _, c := range []struct {
-		name string
-		do   func() error
-	}{
-		{"password on campus, attributes in Japanese", j.campus},
-		{"password and one-time code from home", j.home},
-		{"one more step when the session from campus comes home", j.step},
-		{"CAS 1.0, CAS 2 and SAML 1.1", j.versions},
-		{"gateway without and with a session", j.gateway},
-		{"renew", j.renew},
-		{"another application is entered by a proxy ticket, and knows by whom", j.proxy},
-		{"an application that takes no proxies is not entered", j.closed},
-		{"sign-out at the application leads back to it", j.leave},
-		{"sign-out at the gate reaches both applications", j.told},
-		{"the walk in Chromium", j.chromium},
-	} {
-		good = r.Check(c.name, c.do) && good
-	}
-	if !good {
-		fmt.Println(a.Log())
-	}
-	a.Stop()
-	r.Exit()
+		if err != nil {
+			return nil, nil, err
+		}
+		j := &journey{stand: s, web: a, tr: s.Transport(), who: s.Take(false)}
+		return a.Server, []apache.Walk{
+			{Name: "password on campus, attributes in Japanese", Do: j.campus},
+			{Name: "password and one-time code from home", Do: j.home},
+			{Name: "one more step when the session from campus comes home", Do: j.step},
+			{Name: "CAS 1.0, CAS 2 and SAML 1.1", Do: j.versions},
+			{Name: "gateway without and with a session", Do: j.gateway},
+			{Name: "renew", Do: j.renew},
+			{Name: "another application is entered by a proxy ticket, and knows by whom", Do: j.proxy},
+			{Name: "an application that takes no proxies is not entered", Do: j.closed},
+			{Name: "sign-out at the application leads back to it", Do: j.leave},
+			{Name: "sign-out at the gate reaches both applications", Do: j.told},
+			{Name: "the walk in Chromium", Do: j.chromium},
+		}, nil
+	})
 }
 
 // journey is what people do at the application.
@@ -232,42 +211,26 @@ func (j *journey) told() error {
 			}
 		}
 	}
-	p, err := w.Visit(context.Background(), j.stand.SSO+"/signout")
-	if err == nil {
-		_, err = w.Press(context.Background(), p)
-	}
-	if err != nil {
+	if err := j.stand.SignOut(w); err != nil {
 		return err
 	}
 	// A look that signs nobody in: each application knows nobody any more.
-	for range 75 {
+	return stand.Until("no application knows the session", func() (bool, error) {
 		known := 0
 		for _, page := range pages {
 			p, err := w.Visit(context.Background(), page+"?gateway=1")
 			if err != nil {
-				return err
+				return false, err
 			}
 			if !strings.Contains(string(p.Body), `"user":""`) {
 				known++
 			}
 		}
-		if known == 0 {
-			return nil
-		}
-		time.Sleep(200 * time.Millisecond)
-	}
-	return errors.New("an application still knows the session after 15 s")
+		return known == 0, nil
+	})
 }
 
-// chromium walks in a real browser, with TLS and dotted names.
 func (j *journey) chromium() error {
 	who := j.stand.Take(true)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", filepath.Join(os.Args[1], "modcas", "chromium.mjs"))
-	cmd.Env = append(os.Environ(), "APP="+j.web.Front+"/app/index.php", "SAYS="+`"user":"`+who.User+`"`, "WHO="+who.User, "PASSWORD="+who.Password, "SECRET="+who.TOTPSecret)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
-	}
-	return nil
+	return apache.Chromium(j.web.Front+"/app/index.php", `"user":"`+who.User+`"`, who)
 }

@@ -152,6 +152,15 @@ func (s *Stand) Browser(tr http.RoundTripper, p Person, network string) *walk.Wa
 	return w
 }
 
+// SignOut ends the session of a browser at the gate, as a person does.
+func (s *Stand) SignOut(w *walk.Walker) error {
+	p, err := w.Visit(context.Background(), s.SSO+"/signout")
+	if err == nil {
+		_, err = w.Press(context.Background(), p)
+	}
+	return err
+}
+
 // Listen serves handler at https://host on a free port and gives the origin.
 func (s *Stand) Listen(host string, handler http.Handler) (string, error) {
 	cert, err := s.Certificate(host)
