@@ -86,7 +86,7 @@ func printCertificates(w io.Writer, o Office, ctx context.Context, list []Certif
 type CertList struct {
 	User    string `arg:"" optional:"" help:"Only those of this user."`
 	Profile string `help:"Only those of this profile."`
-	State   string `help:"Only those in this state." enum:",prepared,active,revoked" default:""`
+	State   string `help:"Only those in this state (${enum})." enum:"prepared,active,revoked," default:""`
 	Within  int    `help:"Only those that end within so many days." placeholder:"DAYS"`
 	Limit   int    `help:"How many at most." default:"100"`
 	After   string `help:"Go on after this id." placeholder:"ID"`
