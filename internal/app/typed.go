@@ -2,7 +2,6 @@ package app
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -30,12 +29,21 @@ func (t terminal) Read(p []byte) (int, error) { return t.in.Read(p) }
 // Close leaves the terminal open.
 func (t terminal) Close() error { return nil }
 
-// Hidden asks for a secret and reads one line that is not shown.
-func (t terminal) Hidden(prompt string) (string, error) {
-	if _, err := fmt.Fprint(t.say, prompt); err != nil {
+// Hidden asks for a secret and reads one line that is not shown. The screen is blind
+// before the question stands there, so that nobody can answer too early.
+func (t terminal) Hidden(prompt string) (text string, err error) {
+	before, err := term.MakeRaw(int(t.in.Fd()))
+	if err != nil {
 		return "", err
 	}
-	text, err := term.ReadPassword(int(t.in.Fd()))
-	_, bad := fmt.Fprintln(t.say) // the key that ended the line is not shown either
-	return string(text), errors.Join(err, bad)
+	defer func() { err = errors.Join(err, term.Restore(int(t.in.Fd()), before)) }()
+	return term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{byteByByte{t.in}, t.say}, "").ReadPassword(prompt)
 }
+
+// byteByByte leaves what was typed after the line to whoever reads next.
+type byteByByte struct{ io.Reader }
+
+func (b byteByByte) Read(p []byte) (int, error) { return b.Reader.Read(p[:min(1, len(p))]) }
