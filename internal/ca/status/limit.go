@@ -38,6 +38,7 @@ type limiter struct {
 
 	mu      sync.Mutex
 	sources map[netip.Prefix]*bucket
+	swept   time.Time // when the quiet ones were last looked for
 }
 
 func newLimiter(rate int, spare []netip.Prefix) *limiter {
@@ -99,14 +100,18 @@ func (l *limiter) take(r *http.Request, cost float64, now time.Time) (wait time.
 }
 
 // room makes room for one more source. Those that have been quiet for long have nothing
-// to remember; when there are none, any one goes.
+// to remember; when there are none, any one goes. They are looked for once a second at
+// most: a crowd of new sources must not cost a look at all of them each.
 func (l *limiter) room(now time.Time) {
 	if len(l.sources) < maxSources {
 		return
 	}
-	for source, b := range l.sources {
-		if now.Sub(b.at) > burstFor*time.Second {
-			delete(l.sources, source)
+	if now.Sub(l.swept).Abs() >= time.Second {
+		l.swept = now
+		for source, b := range l.sources {
+			if now.Sub(b.at) > burstFor*time.Second {
+				delete(l.sources, source)
+			}
 		}
 	}
 	for source := range l.sources {
