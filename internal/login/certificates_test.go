@@ -457,15 +457,19 @@ func TestRevokedBetweenAnswerAndEnd(t *testing.T) {
 func TestAProofDoesNotOutliveItsCertificate(t *testing.T) {
 	const terms = "\n[agreement]\nversion = \"1\"\nja = \"利用規約の本文\"\nen = \"The terms\"\n"
 	for _, leading := range []bool{true, false} {
-		policy := logintest.Policy + terms
+		policy := logintest.Policy
 		if leading {
-			policy = first + terms
+			policy = first
 		}
 		v := firstTour(t, policy)
 		c := v.Certificate(v.account, func(o *ca.Order) { o.Profile, o.Label, o.Card = ca.CardProfile, "IC card", "card_1" })
 		if leading {
 			v.without("webmail", c.Parsed())
+			v.Clock.Add(30 * 24 * time.Hour)
+			v.Apply(policy + terms) // in a browser that knows its owner the agreement follows the proof
+			v.without("webmail", c.Parsed())
 		} else {
+			v.Apply(policy + terms)
 			v.certified(c.Parsed())
 		}
 		v.Want("利用規約の本文")
@@ -484,12 +488,61 @@ func TestAProofDoesNotOutliveItsCertificate(t *testing.T) {
 // first is a policy under which a certificate may come before the user name.
 const first = logintest.Policy + "\n[clientcert]\nfirst = true\n"
 
-// begin opens the page of a service and goes on to show a certificate instead of a name.
-func (v *tour) without(party string, chain ...*x509.Certificate) {
+// lead opens the page of a service and goes on to a certificate instead of a name.
+func (v *tour) lead(party string) {
 	v.T.Helper()
 	v.Get("/enter/" + party)
 	v.Click(v.say("クライアント証明書かICカードを使う", "Use a certificate or IC card"))
+}
+
+// without shows a certificate instead of a name.
+func (v *tour) without(party string, chain ...*x509.Certificate) {
+	v.T.Helper()
+	v.lead(party)
 	v.choose(chain...)
+}
+
+// TestTheAgreementComesBeforeTheCard: where nobody has signed in yet, the agreement is
+// read before the card is shown, and is not asked for again after it.
+func TestTheAgreementComesBeforeTheCard(t *testing.T) {
+	v := firstTour(t, first+"\n[agreement]\nversion = \"1\"\nja = \"利用規約の本文\"\nen = \"The terms\"\n")
+	c := v.onCard("active")
+	v.lead("webmail")
+	for _, answer := range [][]string{nil, {"agree", "1", "version", "0"}} { // not ticked; another text
+		v.Want("利用規約の本文").Refuse("証明書を選ぶ")
+		v.Submit("同意して進む", answer...)
+	}
+	v.Want("利用規約の本文", "パスワードを使う")
+	v.Submit("同意して進む", "agree", "1")
+	v.choose(c.Parsed())
+	v.arrived(v.Browser, "webmail", student)
+	if got := v.agreed(); got != "1" {
+		t.Errorf("the account agreed to %q", got)
+	}
+
+	v.Clock.Add(30 * 24 * time.Hour) // the browser is known now; who has agreed is not asked
+	v.without("webmail", c.Parsed())
+	v.arrived(v.Browser, "webmail", student)
+
+	other := tour{gate: v.gate, Browser: v.browser(logintest.Home), tag: lang.JA, account: v.account}
+	other.lead("webmail")
+	other.Want("利用規約の本文")
+	other.Click("パスワードを使う")
+	other.Want("ユーザー名")
+}
+
+// agreed is the version of the agreement that the owner of the tour's account accepted.
+func (v *tour) agreed() (version string) {
+	v.T.Helper()
+	err := v.DB.Read(v.T.Context(), func(tx *store.Tx) error {
+		a, _, err := v.People.ByID(tx, v.account.ID)
+		version = a.AgreedVersion
+		return err
+	})
+	if err != nil {
+		v.T.Fatal(err)
+	}
+	return version
 }
 
 func firstTour(t *testing.T, policy string) *tour {

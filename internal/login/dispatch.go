@@ -155,13 +155,15 @@ func (h *Hall) answer(w http.ResponseWriter, r *http.Request) error {
 		return h.leave(w, r, v)
 	}
 	switch step {
-	case policy.StepIdentify:
-		if !r.PostForm.Has("kind") {
+	case policy.StepIdentify, policy.StepProve:
+		switch {
+		case r.PostForm.Has("kind"):
+			return h.prove(w, r, t, v)
+		case r.PostForm.Has("version"):
+			return h.agree(w, r)
+		default:
 			return h.identify(w, r)
 		}
-		return h.prove(w, r, t, v)
-	case policy.StepProve:
-		return h.prove(w, r, t, v)
 	case policy.StepEnroll, policy.StepChange:
 		return h.enroll(w, r, t, v, step)
 	case policy.StepAgree:

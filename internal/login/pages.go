@@ -44,7 +44,11 @@ func (h *Hall) page(w http.ResponseWriter, r *http.Request, t *transaction.Trans
 		view.Template, view.Title = "login.identify", "login.identify.title"
 		if slices.Contains(s.verdict.Kinds, t.Way) {
 			view.Template, view.Title = "login.prove", ""
-			err = h.provePage(r, t, s, p)
+			if p.Version, p.Agreement = page.Agreement(s.doc, printer(r).Tag()); s.unread(t, p.Version) {
+				view.Template, view.Title, p.Ways = "login.agree", "login.agree.title", nil
+			} else {
+				err = h.provePage(r, t, s, p)
+			}
 			p.Ways = append(p.Ways, page.Way{Kind: policy.Password, Path: page.Path(t) + "?way=" + string(policy.Password)})
 		}
 	case policy.StepProve:
@@ -72,6 +76,13 @@ func (h *Hall) page(w http.ResponseWriter, r *http.Request, t *transaction.Trans
 		view.Title = cmp.Or(p.Title, "login.stuck.title")
 	}
 	return h.Site.Render(w, r, view)
+}
+
+// unread tells whether the agreement comes before a proof that names the account:
+// in a browser that nobody has signed in with yet. In a known one, whoever has not
+// agreed is asked after the proof.
+func (s *sight) unread(t *transaction.Transaction, version string) bool {
+	return version != "" && s.browser.Used.IsZero() && t.Memory[noteAgreed]["version"] != version
 }
 
 // pick chooses the factor to show: what the person picked, then what they proved

@@ -24,6 +24,10 @@ import (
 // wayConsented marks that consent asked for anew was given in this transaction.
 const wayConsented authn.Kind = "consented"
 
+// noteAgreed keeps, in the notes of a transaction, the version of the agreement that
+// was accepted before anybody was named.
+const noteAgreed authn.Kind = "agreed"
+
 // maxTyped bounds a user name as typed, in bytes.
 const maxTyped = 320
 
@@ -118,6 +122,9 @@ func (h *Hall) named(tx *store.Tx, t *transaction.Transaction, id authn.AccountI
 	}
 	account, _, err := h.People.ByID(tx, id)
 	t.Typed, t.Subject = account.UserName, authn.Subject{Person: account.Person, Account: id, UserName: account.UserName}
+	if version := t.Memory[noteAgreed]["version"]; err == nil && version != "" && version != account.AgreedVersion {
+		err = h.People.Agree(tx, id, version)
+	}
 	return err
 }
 
@@ -240,14 +247,21 @@ func (h *Hall) enroll(w http.ResponseWriter, r *http.Request, t *transaction.Tra
 	return err
 }
 
-// agree takes the person's yes to the university's agreement.
+// agree takes the person's yes to the university's agreement, also before it is known
+// who they are.
 func (h *Hall) agree(w http.ResponseWriter, r *http.Request) error {
-	if r.PostForm.Get("agree") != "1" {
-		return h.onward(w, r)
-	}
-	version := r.PostForm.Get("version")
+	v := seen(r)
 	return h.then(w, r, func(tx *store.Tx, t *transaction.Transaction) error {
+		s, err := h.look(tx, t, v)
+		version, _, _ := s.doc.Agreement()
+		if err != nil || r.PostForm.Get("agree") != "1" || r.PostForm.Get("version") != version {
+			return err
+		}
 		t.Step()
+		if s.verdict.Step == policy.StepIdentify {
+			t.Notes(noteAgreed)["version"] = version
+			return nil
+		}
 		return h.People.Agree(tx, t.Subject.Account, version)
 	})
 }

@@ -138,6 +138,10 @@ for (const kind of ['chrome', 'firefox']) {
       await page.goto(`${service('webmail').url}?lang=ja`, { waitUntil: 'load' });
       await press(page, '#signin');
       await press(page, 'a[href*="way=clientcert"]');
+      await says(page, '利用の約束');
+      await look(page, `${kind}-cert-5-agreement`);
+      await page.click('[name=agree]');
+      await press(page, primary);
       await look(page, `${kind}-cert-5-first`);
       await choose(page, 0);
       await through(page, 'ja');

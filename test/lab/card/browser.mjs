@@ -138,6 +138,10 @@ export async function toChooser(page) {
   await page.goto(demo.sso + '/demo/network/campus', { waitUntil: 'load' });
   await page.goto(demo.sso + '/portal?lang=en', { waitUntil: 'load' });
   await page.goto(page.url().replace(/\?.*/, '') + '?way=clientcert', { waitUntil: 'load' });
+  if (await page.$('[name=agree]')) { // in a browser that nobody has used the agreement comes first
+    await page.click('[name=agree]');
+    await Promise.all([page.waitForNavigation({ waitUntil: 'load', timeout: 10000 }), page.click('form button.primary')]);
+  }
   await goes(page, 'a.button.primary');
 }
 
