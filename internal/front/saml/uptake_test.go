@@ -363,7 +363,7 @@ func TestAKeyIsNotActivatedOverServicesThatAreNotReady(t *testing.T) {
 		t.Errorf("on record: %q", r.noted)
 	}
 	r.out.Reset()
-	if err := (&saml.ServicesCommand{Kind: rsa}).Run(r); err != nil || !strings.Contains(r.out.String(), "2 services; 1 ready, 0 seen, 1 not seen") {
+	if err := (&saml.ServicesCommand{Kind: rsa}).Run(r); err != nil || !strings.Contains(r.out.String(), "services: 2; ready: 1, seen: 0, not seen: 1") {
 		t.Errorf("%v\n%s", err, r.out.String())
 	}
 }

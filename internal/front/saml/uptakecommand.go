@@ -76,7 +76,7 @@ func printUptake(w io.Writer, k Key, list []Uptake) error {
 	for _, u := range list {
 		count[u.State]++
 	}
-	fmt.Fprintf(w, "%s (%s, %s since %s): %d services; %d ready, %d seen, %d not seen\n", k.ID, k.Algorithm, k.State,
+	fmt.Fprintf(w, "%s (%s, %s since %s): services: %d; ready: %d, seen: %d, not seen: %d\n", k.ID, k.Algorithm, k.State,
 		k.Since.UTC().Format(time.DateOnly), len(list), count[Ready], count[Seen], count[NotSeen])
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "SERVICE\tSTATE\tLAST USE\tEVIDENCE")

@@ -3,7 +3,10 @@ import { all } from "./page";
 /** patience is how long a second press of the same button is held back. */
 const patience = 10_000;
 
-/** sendOnce drops the second half of a double click on a button that sends. */
+/**
+ * sendOnce drops the second half of a double click on a button that sends. The button
+ * looks busy as long: what it brings may be a file, after which the page stays.
+ */
 export function sendOnce(): void {
   for (const form of all<HTMLFormElement>("form[method=post]")) {
     let sent = 0;
@@ -17,6 +20,7 @@ export function sendOnce(): void {
       sent = now;
       by = event.submitter;
       by?.setAttribute("aria-busy", "true");
+      window.setTimeout((button) => button?.removeAttribute("aria-busy"), patience, by);
     });
     window.addEventListener("pageshow", () => {
       sent = 0;
