@@ -247,7 +247,7 @@ func (b *postgresBackend) once(ctx context.Context, t transaction, try int) (_ *
 		return b.look(ctx, t)
 	}
 	raw, err := b.db.BeginTx(ctx, &sql.TxOptions{Isolation: t.level, ReadOnly: t.readOnly})
-	if err != nil {
+	if err = cancelled(ctx, err); err != nil {
 		if disconnected(err) {
 			b.gone.CompareAndSwap(0, time.Now().UnixNano())
 			return nil, cut, err
@@ -259,7 +259,7 @@ func (b *postgresBackend) once(ctx context.Context, t transaction, try int) (_ *
 	tx := &Tx{Now: t.now(), ctx: ctx, run: ctx, conn: pgTx{raw}}
 	if err := tx.call(t.fn); err != nil {
 		// What fn made of the failure of a statement does not matter for trying again.
-		err = cancelled(ctx, err)
+		err, tx.failed = cancelled(ctx, err), cancelled(ctx, tx.failed)
 		cause := errors.Join(err, tx.failed)
 		switch {
 		case serialization(cause), try == 0 && t.level == sql.LevelSerializable && IsUnique(cause):
@@ -280,8 +280,8 @@ func (b *postgresBackend) once(ctx context.Context, t transaction, try int) (_ *
 // look runs the statements of a glance.
 func (b *postgresBackend) look(ctx context.Context, t transaction) (*Tx, fate, error) {
 	tx := &Tx{Now: t.now(), ctx: ctx, run: ctx, conn: pgLoose{b.db}}
-	err := tx.call(t.fn)
-	if disconnected(tx.failed) {
+	err := cancelled(ctx, tx.call(t.fn))
+	if disconnected(cancelled(ctx, tx.failed)) {
 		b.gone.CompareAndSwap(0, time.Now().UnixNano())
 		return nil, cut, err
 	}
@@ -291,10 +291,14 @@ func (b *postgresBackend) look(ctx context.Context, t transaction) (*Tx, fate, e
 	return tx, final, err
 }
 
-// cancelled names the caller's own cancelling, which database/sql reports to
-// whichever statement comes next as a transaction that is over already.
+// cancelled names the caller's own cancelling. It ends the connection, which
+// database/sql reports to whichever statement comes next as a transaction that is over
+// already or as a lost connection; neither says anything about the server.
 func cancelled(ctx context.Context, err error) error {
-	if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil {
+	if ctx.Err() == nil {
+		return err
+	}
+	if errors.Is(err, sql.ErrTxDone) || errors.Is(ctx.Err(), context.Canceled) && disconnected(err) {
 		return context.Cause(ctx)
 	}
 	return err

@@ -161,6 +161,9 @@ func TestCancelledCallers(t *testing.T) {
 		})
 	}
 	all.Wait()
+	if o, out := db.Outage(); out {
+		t.Errorf("callers that went away are taken for an outage: %v", o.Cause)
+	}
 	got := bodies(t, db)
 	for body := range acknowledged {
 		if !got[body] {
