@@ -1,6 +1,7 @@
 // Chromium and Firefox as people have them: headful, with the card's PKCS#11 module and
 // their own dialogs for PIN and certificate, which no DevTools command reaches. xdotool
 // presses the keys.
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -178,6 +179,7 @@ async function settled(page) {
 export async function finish(page, test, patience = 60000) {
   try {
     await until('the page', async () => {
+      if (!page.browser().connected) return true;
       try {
         return await test(page.url());
       } catch {
@@ -188,6 +190,7 @@ export async function finish(page, test, patience = 60000) {
     await shoot(page, 'in-vain', true);
     throw new Error(`${e.message} at ${page.url()}; windows: ${titles().join(' | ')}`);
   }
+  assert.ok(page.browser().connected, 'the browser is gone');
 }
 
 /** ask sends a request to the demo's own pages, without a browser. */

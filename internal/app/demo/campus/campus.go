@@ -1,9 +1,9 @@
-// Package campus is the believable university of the demo: about 200 people of
+// Package campus is the believable university of the demo: about 230 people of
 // 正門大学 with names in every script, their passwords and apps, and a few in each
 // kind of trouble.
 //
 // It holds plain data and is the same at every start. The hashes of the passwords
-// are kept beside it (hashes.txt), because making two hundred takes longer than a
+// are kept beside it (hashes.txt), because making so many takes longer than a
 // demo may take to start; its test checks that they fit. It does not put anybody
 // into a directory: the demo does.
 package campus
@@ -66,6 +66,7 @@ const (
 	faculty  = 35
 	staff    = 30
 	parttime = 12
+	seniors  = 30 // students of the year before
 )
 
 // People lists everybody; the first dozen are those that a visitor should meet first.
@@ -101,6 +102,7 @@ func roster() []Person {
 	add("faculty", faculty, func(i int, p Person) string { return fmt.Sprintf("%s%02d", strings.ToLower(p.FamilyLatin), i+1) })
 	add("staff", staff, func(i int, p Person) string { return fmt.Sprintf("j%04d", 1201+i*13) })
 	add("parttime", parttime, func(i int, p Person) string { return fmt.Sprintf("p%04d", 3001+i*17) })
+	add("student", seniors, func(i int, _ Person) string { return fmt.Sprintf("s25%05d", 10019+i*41) })
 	for i := range all {
 		furnish(i, &all[i])
 	}

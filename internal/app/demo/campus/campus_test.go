@@ -47,7 +47,7 @@ func TestEverybodyIsDifferentAndBelievable(t *testing.T) {
 			t.Errorf("%s: %v", p.User, err)
 		}
 	}
-	if len(users) < 190 || len(users) > 210 {
+	if len(users) < 220 || len(users) > 240 {
 		t.Errorf("%d people", len(users))
 	}
 	twice := 0
