@@ -524,6 +524,21 @@ func TestTheAgreementComesBeforeTheCard(t *testing.T) {
 	v.without("webmail", c.Parsed())
 	v.arrived(v.Browser, "webmail", student)
 
+	// Whoever only types a name agrees for nobody.
+	stranger := tour{gate: v.gate, Browser: v.browser(logintest.Home), tag: lang.JA, account: v.Person("s2600002")}
+	stranger.Get("/enter/webmail")
+	stranger.Submit("次へ", "username", "s2600002")
+	for _, kind := range []string{"", "password"} {
+		form := url.Values{"pass": {stranger.Field("pass")}, "agree": {"1"}, "version": {"1"}}
+		if kind != "" {
+			form.Set("kind", kind)
+		}
+		stranger.Post(stranger.Location(), form)
+	}
+	if got := stranger.agreed(); got != "" {
+		t.Errorf("a stranger agreed to %q for somebody", got)
+	}
+
 	other := tour{gate: v.gate, Browser: v.browser(logintest.Home), tag: lang.JA, account: v.account}
 	other.lead("webmail")
 	other.Want("利用規約の本文")

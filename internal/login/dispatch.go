@@ -155,7 +155,7 @@ func (h *Hall) answer(w http.ResponseWriter, r *http.Request) error {
 		return h.leave(w, r, v)
 	}
 	switch step {
-	case policy.StepIdentify, policy.StepProve:
+	case policy.StepIdentify:
 		switch {
 		case r.PostForm.Has("kind"):
 			return h.prove(w, r, t, v)
@@ -164,6 +164,8 @@ func (h *Hall) answer(w http.ResponseWriter, r *http.Request) error {
 		default:
 			return h.identify(w, r)
 		}
+	case policy.StepProve:
+		return h.prove(w, r, t, v)
 	case policy.StepEnroll, policy.StepChange:
 		return h.enroll(w, r, t, v, step)
 	case policy.StepAgree:

@@ -253,16 +253,22 @@ func (h *Hall) agree(w http.ResponseWriter, r *http.Request) error {
 	v := seen(r)
 	return h.then(w, r, func(tx *store.Tx, t *transaction.Transaction) error {
 		s, err := h.look(tx, t, v)
-		version, _, _ := s.doc.Agreement()
-		if err != nil || r.PostForm.Get("agree") != "1" || r.PostForm.Get("version") != version {
+		if err != nil {
 			return err
 		}
-		t.Step()
-		if s.verdict.Step == policy.StepIdentify {
-			t.Notes(noteAgreed)["version"] = version
+		version, _, _ := s.doc.Agreement()
+		if r.PostForm.Get("agree") != "1" || r.PostForm.Get("version") != version {
 			return nil
 		}
-		return h.People.Agree(tx, t.Subject.Account, version)
+		switch s.verdict.Step { // at any other step it is not known whose yes it is
+		case policy.StepIdentify:
+			t.Step()
+			t.Notes(noteAgreed)["version"] = version
+		case policy.StepAgree:
+			t.Step()
+			return h.People.Agree(tx, t.Subject.Account, version)
+		}
+		return nil
 	})
 }
 
