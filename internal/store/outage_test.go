@@ -50,6 +50,21 @@ func TestOutage(t *testing.T) {
 	}
 }
 
+// Whoever writes after the database is back is not told of the wait of those before.
+func TestOutageIsOverAtOnce(t *testing.T) {
+	db, _, power := storetest.OpenSwitched(t, notes)
+	for i := range 40 {
+		power.Off()
+		if err := insert(t.Context(), db, fmt.Sprint("lost", i)); !store.Unavailable(err) {
+			t.Errorf("a write during outage %d: %v", i, err)
+		}
+		power.On()
+		if err := insert(t.Context(), db, fmt.Sprint("kept", i)); err != nil {
+			t.Fatalf("after outage %d: %v", i, err)
+		}
+	}
+}
+
 // What a transaction itself did wrong is no outage.
 func TestNoOutage(t *testing.T) {
 	db, _, _ := storetest.OpenSwitched(t, notes)

@@ -126,7 +126,11 @@ func (b *sqliteBackend) batch(c *stmtConn, first *ticket) {
 	ctx := context.Background()
 	if err := b.begin(ctx, c); err != nil {
 		// Whoever waits has waited as long: one after another they would wait for ever.
-		for t := first; t != nil; t = b.next(0) {
+		// Whoever comes from now on has not, and may find the lock free.
+		waiting := len(b.queue)
+		first.result <- err
+		for range waiting {
+			t := <-b.queue
 			t.result <- err
 		}
 		return
