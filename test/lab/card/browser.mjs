@@ -104,7 +104,7 @@ export async function open(kind) {
   if (kind === 'chrome') {
     trust(home + '/.pki/nssdb');
     return puppeteer.launch({
-      browser: 'chrome', executablePath: '/usr/bin/chromium', headless: false, userDataDir: home + '/profile', env: { ...process.env, HOME: home },
+      browser: 'chrome', executablePath: process.env.WORK + '/chromium', headless: false, userDataDir: home + '/profile', env: { ...process.env, HOME: home },
       args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
         '--disable-sync', '--password-store=basic', '--lang=en'],
     });
@@ -121,6 +121,11 @@ export async function open(kind) {
 function hosts() {
   const names = [demo.sso, demo.mailbox, ...demo.services.map((s) => s.url)].map((u) => new URL(u).hostname);
   return [...new Set(names)];
+}
+
+/** locked is how much of a browser's memory is locked, in kB: see what run says of OpenSC. */
+export function locked(browser) {
+  return Number(/^VmLck:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${browser.process().pid}/status`, 'utf8'))[1]);
 }
 
 /** text is what the page says; nothing while a dialog of the browser holds it up. */
