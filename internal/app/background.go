@@ -47,7 +47,7 @@ func (h *House) background() {
 		DB: h.DB, Audit: h.Audit, Parties: h.Parties, Mail: h.Mail, Words: h.Words, Reply: h.Config.Mail.Desk,
 	}).Tell)
 	h.followFeeds()
-	h.sweep("login", h.Hall.Sweep)
+	h.Jobs.Every("sweep.login", time.Minute, h.Hall.Sweep)
 	h.Jobs.Every("sweep.session", time.Minute, h.sweepSessions)
 	h.sweep("mail", func(tx *store.Tx) error {
 		_, err := h.Mail.Sweep(tx, tx.Now.Add(-mailKept), sweepRows)

@@ -61,7 +61,7 @@ func (l *Log) Afford(b Budget, e Event) (support string, ok bool) {
 	l.crowd.mu.Lock()
 	defer l.crowd.mu.Unlock()
 	s := l.crowd.span(e.Type, now)
-	source := sourceOf(e.Address)
+	source := Source(e.Address)
 	about := strings.Join([]string{"cause", source, e.Party, string(e.Account), e.Facts["front"], e.Facts["code"], e.Facts["field"]}, "\x00")
 	levels := []struct {
 		key  string
@@ -163,8 +163,8 @@ func (c *crowd) settled(now time.Time, all bool) []Event {
 	return out
 }
 
-// sourceOf is who sends from an address; what is no address is one source.
-func sourceOf(address string) string {
+// Source is who sends from an address; what is no address is one source.
+func Source(address string) string {
 	addr, err := netip.ParseAddr(address)
 	if err != nil {
 		return ""

@@ -54,6 +54,7 @@ func (h *Hall) Begin(w http.ResponseWriter, r *http.Request, a Ask) error {
 			}
 			t.Browser = b.ID
 		}
+		t.Source = transaction.Source(v.client.Addr, t.Subject.Account)
 		if err := h.begun(tx, t, s); err != nil {
 			return err
 		}
@@ -68,6 +69,10 @@ func (h *Hall) Begin(w http.ResponseWriter, r *http.Request, a Ask) error {
 	if end != nil {
 		return end.send(w, r)
 	}
+	if err := h.crowd.Begun(r.Context(), t); err != nil {
+		web.Note(r, "crowd", err.Error())
+	}
+	web.SetPathCookie(w, keptCookie, h.shelf.Keepsake(t), page.Path(t), transaction.KeptFor)
 	http.Redirect(w, r, page.Path(t), http.StatusSeeOther)
 	return nil
 }
@@ -93,6 +98,10 @@ func (h *Hall) again(w http.ResponseWriter, r *http.Request) error {
 		t, err = h.load(tx, r.PathValue("id"), seen(r))
 		return err
 	})
+	var late *failed.Late
+	if errors.As(err, &late) && late.Transaction.Ask.Front != "" {
+		t, err = late.Transaction, nil
+	}
 	if err != nil {
 		return err
 	}

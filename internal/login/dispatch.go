@@ -17,6 +17,9 @@ import (
 // load reads a transaction, and refuses it to any browser but the one that began it.
 func (h *Hall) load(tx *store.Tx, id string, v visit) (*transaction.Transaction, error) {
 	t, err := h.shelf.Load(tx, id)
+	if errors.Is(err, transaction.ErrNone) {
+		return nil, failed.Gone(h.shelf.Recall(id, v.kept, tx.Now))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,8 @@ const (
 	SessionCookie = "session"
 	// BrowserCookie is the cookie that tells browsers apart.
 	BrowserCookie = "browser"
+	// keptCookie is what the browser keeps of each sign-in.
+	keptCookie = "kept"
 )
 
 // visit is what one request brings: where it comes from and what its browser holds.
@@ -31,6 +33,7 @@ type visit struct {
 	agent   string
 	session string          // token
 	browser string          // token
+	kept    string          // of the sign-in it asks for
 	live    session.Session // of a request without a browser
 }
 
@@ -40,6 +43,7 @@ func seen(r *http.Request) visit {
 		agent:   r.UserAgent(),
 		session: web.Cookie(r, SessionCookie),
 		browser: web.Cookie(r, BrowserCookie),
+		kept:    web.PathCookie(r, keptCookie),
 	}
 }
 

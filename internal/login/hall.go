@@ -1,6 +1,7 @@
 package login
 
 import (
+	"context"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -54,6 +55,7 @@ type Rooms struct {
 type Hall struct {
 	Rooms
 	shelf  *transaction.Shelf
+	crowd  *transaction.Crowd
 	fronts map[string]Front
 }
 
@@ -72,6 +74,7 @@ func Words() lang.Source { return lang.Source{Room: "login", Files: ownWords} }
 // New builds the hall and mounts its pages and those of the fronts.
 func New(r Rooms) (*Hall, error) {
 	h := &Hall{Rooms: r, shelf: transaction.New(r.Ring), fronts: map[string]Front{}}
+	h.crowd = transaction.NewCrowd(r.DB, r.Audit, r.Sessions, transaction.DefaultBounds())
 	sub, err := fs.Sub(templates, "templates")
 	if err != nil {
 		return nil, err
@@ -104,5 +107,5 @@ func (h *Hall) Front(name string) Front { return h.fronts[name] }
 // Fronts lists the fronts.
 func (h *Hall) Fronts() []Front { return slices.Collect(maps.Values(h.fronts)) }
 
-// Sweep removes transactions that ended or expired more than a day ago.
-func (h *Hall) Sweep(tx *store.Tx) error { return h.shelf.Sweep(tx) }
+// Sweep removes transactions that are over; see transaction.Crowd.
+func (h *Hall) Sweep(ctx context.Context) error { return h.crowd.Sweep(ctx) }

@@ -154,6 +154,29 @@ func TestAPageThatWaitedTooLongGoesOn(t *testing.T) {
 	g.arrived(b, "library", "s1234567")
 }
 
+// A sign-in that gave way to a flood, or was swept, is gone; what the browser kept of it
+// still leads to the service, and no other browser learns anything.
+func TestASignInThatIsGoneLeadsBackToTheService(t *testing.T) {
+	g := open(t)
+	g.Person("s1234567")
+	b := g.browser(logintest.Campus)
+	b.Get("/enter/library")
+	other := b.Tab()
+	other.Get("/enter/webmail")
+	b.Submit("次へ", "username", "s1234567")
+	page := b.Location()
+	g.Clock.Add(2 * time.Hour)
+	g.Must(g.Hall.Sweep(t.Context()))
+	b.Submit("次へ", "password", logintest.Password).WantStatus(410).Want("library（日本語）")
+	other.Get(other.Location()).WantStatus(410).Want("webmail（日本語）")
+	g.browser(logintest.Home).Get(page).WantStatus(410).Refuse("library")
+	b.Click("もう一度始める").Submit("次へ", "username", "s1234567").Submit("次へ", "password", logintest.Password)
+	g.arrived(b, "library", "s1234567")
+	b.Get(page).WantStatus(410).Want("もう一度始める")
+	g.Clock.Add(25 * time.Hour)
+	b.Get(page).WantStatus(410).Refuse("もう一度始める")
+}
+
 func TestCookiesOffIsNamed(t *testing.T) {
 	g := open(t)
 	b := g.browser(logintest.Campus)

@@ -90,6 +90,12 @@ func (k *Keeper) Forget(tx *store.Tx, account authn.AccountID, except string) er
 	return nil
 }
 
+// ForgetStranger forgets a browser in which nobody has ever signed in.
+func (k *Keeper) ForgetStranger(tx *store.Tx, browserID string) error {
+	_, err := tx.Exec("DELETE FROM session_browser WHERE id = $1 AND used_at = 0", browserID)
+	return err
+}
+
 func sweepBrowsers(tx *store.Tx, limit int) error {
 	var ids []string
 	rows, err := tx.Query("SELECT id FROM session_browser WHERE expires_at <= $1 ORDER BY expires_at, id LIMIT $2", store.Millis(tx.Now), int64(limit))

@@ -30,7 +30,27 @@ func Cookie(r *http.Request, name string) string {
 	return c.Value
 }
 
-// hostCookie is the only shape of cookie in the house.
+// SetPathCookie sets a cookie that comes back to the addresses under path alone. A
+// neighbour under the same domain can plant one of that name (RFC 6265bis 4.1.3.1), so its
+// value must prove itself.
+func SetPathCookie(w http.ResponseWriter, name, value, path string, maxAge time.Duration) {
+	c := hostCookie(name, value, int(maxAge/time.Second))
+	c.Name, c.Path = securePrefix+name, path
+	http.SetCookie(w, c)
+}
+
+// PathCookie reads a cookie set with SetPathCookie; "" when there is none.
+func PathCookie(r *http.Request, name string) string {
+	c, err := r.Cookie(securePrefix + name)
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
+const securePrefix = "__Secure-"
+
+// hostCookie is the shape of every cookie in the house but for the path.
 func hostCookie(name, value string, seconds int) *http.Cookie {
 	return &http.Cookie{
 		Name: hostPrefix + name, Value: value, Path: "/", MaxAge: seconds,

@@ -25,6 +25,15 @@ type Late struct{ Transaction *transaction.Transaction }
 // Error implements error.
 func (e *Late) Error() string { return "login: the transaction has expired" }
 
+// Gone is the error for a transaction of which nothing is left but what the browser kept
+// of it, if that (nil: nothing).
+func Gone(kept *transaction.Transaction) error {
+	if kept == nil {
+		return transaction.ErrNone
+	}
+	return &Late{kept}
+}
+
 // Pages shows what failed.
 type Pages struct {
 	DB      *store.DB
@@ -91,7 +100,7 @@ func (x Pages) wayOn(r *http.Request, t *transaction.Transaction, fault *authn.F
 	p := web.Lang(r)
 	shown.Party = page.Badge(party, p.Tag())
 	switch {
-	case t != nil && t.Done.IsZero():
+	case t != nil && t.Done.IsZero() && t.Ask.Front != "":
 		shown.Actions = append([]web.Action{{Label: p.T("login.again"), URL: page.Path(t) + "/again"}}, shown.Actions...)
 	case party.HomeURL != "" && fault.Code != "R3.logout": // there the way on is out
 		shown.Actions = append([]web.Action{{

@@ -62,6 +62,7 @@ type Transaction struct {
 	Shown      string     // the last decision that was put on record
 	Seq        int64      // rises with every step, so that an old page's pass is told apart
 	Session    string     // the session that this transaction ended in
+	Source     string     // who began it (Source): whose others give way when there are too many
 	Done       time.Time
 	Created    time.Time
 	Expires    time.Time
@@ -84,11 +85,11 @@ func (k *Shelf) Insert(tx *store.Tx, t *Transaction) error {
 		return err
 	}
 	_, err = tx.Exec(`INSERT INTO login_transaction (id, browser, party, ask, support, typed, account, evidence, memory,
-		must_change, must_code, way, trust, shown, seq, session, done_at, created_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
+		must_change, must_code, way, trust, shown, seq, session, done_at, created_at, expires_at, queue)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
 		t.ID, t.Browser, t.Ask.Party, row.ask, t.Support, t.Typed, string(t.Subject.Account), row.evidence, row.memory,
 		string(t.MustChange), string(t.MustCode), string(t.Way), store.Bool(t.Trust), t.Shown, t.Seq, t.Session,
-		store.Millis(t.Done), store.Millis(t.Created), store.Millis(t.Expires))
+		store.Millis(t.Done), store.Millis(t.Created), store.Millis(t.Expires), t.queue())
 	return err
 }
 
@@ -100,10 +101,10 @@ func (k *Shelf) Save(tx *store.Tx, t *Transaction) error {
 		return err
 	}
 	n, err := tx.Exec(`UPDATE login_transaction SET ask = $2, typed = $3, account = $4, evidence = $5, memory = $6,
-		must_change = $7, must_code = $8, way = $9, trust = $10, shown = $11, seq = $12, session = $13, done_at = $14, expires_at = $15
+		must_change = $7, must_code = $8, way = $9, trust = $10, shown = $11, seq = $12, session = $13, done_at = $14, expires_at = $15, queue = $16
 		WHERE id = $1`,
 		t.ID, row.ask, t.Typed, string(t.Subject.Account), row.evidence, row.memory, string(t.MustChange), string(t.MustCode),
-		string(t.Way), store.Bool(t.Trust), t.Shown, t.Seq, t.Session, store.Millis(t.Done), store.Millis(t.Expires))
+		string(t.Way), store.Bool(t.Trust), t.Shown, t.Seq, t.Session, store.Millis(t.Done), store.Millis(t.Expires), t.queue())
 	if err == nil && n != 1 {
 		return ErrNone
 	}
@@ -156,10 +157,11 @@ func (k *Shelf) Load(tx *store.Tx, id string) (*Transaction, error) {
 	t := &Transaction{ID: id}
 	var p packed
 	var trust, done, created, expires int64
+	var queue string
 	err := tx.QueryRow(`SELECT browser, ask, support, typed, account, evidence, memory, must_change, must_code, way, trust,
-		shown, seq, session, done_at, created_at, expires_at FROM login_transaction WHERE id = $1`, id).
+		shown, seq, session, done_at, created_at, expires_at, queue FROM login_transaction WHERE id = $1`, id).
 		Scan(&t.Browser, &p.ask, &t.Support, &t.Typed, &t.Subject.Account, &p.evidence, &p.memory, &t.MustChange, &t.MustCode,
-			&t.Way, &trust, &t.Shown, &t.Seq, &t.Session, &done, &created, &expires)
+			&t.Way, &trust, &t.Shown, &t.Seq, &t.Session, &done, &created, &expires, &queue)
 	if errors.Is(err, store.ErrNoRows) {
 		return nil, ErrNone
 	}
@@ -167,6 +169,7 @@ func (k *Shelf) Load(tx *store.Tx, id string) (*Transaction, error) {
 		return nil, err
 	}
 	t.Trust = trust != 0
+	t.Source = queue[min(1, len(queue)):]
 	t.Done, t.Created, t.Expires = store.Time(done), store.Time(created), store.Time(expires)
 	if err := k.unpack(t, p); err != nil {
 		return nil, fmt.Errorf("login: transaction %s: %w", id, err)
@@ -245,12 +248,6 @@ func (t *Transaction) Forget() {
 	t.Typed, t.Subject, t.Evidence, t.Memory = "", authn.Subject{}, nil, nil
 	t.MustChange, t.MustCode, t.Way, t.Trust = "", "", "", false
 	t.Step()
-}
-
-// Sweep removes transactions that ended or expired more than a day ago; a job calls it.
-func (k *Shelf) Sweep(tx *store.Tx) error {
-	_, err := tx.Exec("DELETE FROM login_transaction WHERE expires_at < $1", store.Millis(tx.Now.Add(-keepFor)))
-	return err
 }
 
 // Pass binds an answer to one step of one transaction.
