@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -144,17 +145,18 @@ func TestADaemonThatStopsOrLies(t *testing.T) {
 		} {
 			d := newDaemon(t)
 			half := false
+			ctx, stop := context.WithCancel(t.Context())
 			d.Spoil = func(msg uint32, b []byte) []byte {
 				if half {
 					return nil
 				}
 				if msg == at {
 					half = true
+					stop() // the caller does not wait for the rest
 					return spoilt(b)
 				}
 				return b
 			}
-			ctx, stop := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			k, err := Open(ctx, d.Listen(t), "")
 			if err == nil {
 				_, err = k.Transmit([]byte{0, 0xa4, 4, 0, 5, 0xa0, 0, 0, 3, 8})
@@ -225,7 +227,7 @@ func TestASilentDaemonIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		here, there := net.Pipe()
 		defer there.Close()
-		c := &client{conn: here, stop: func() bool { return true }}
+		c := &client{conn: here, stop: func() bool { return true }, over: t.Context().Err}
 		go func() { // reads and never answers
 			b := make([]byte, 64)
 			for {
@@ -240,6 +242,24 @@ func TestASilentDaemonIsGivenUp(t *testing.T) {
 			t.Errorf("after %v: %v", time.Since(begin), err)
 		}
 		c.hangUp()
+	})
+}
+
+// TestWhoeverWentAwayDoesNotWait: what a caller sends after it has gone, such as the end
+// of the conversation, does not begin to wait for pcscd anew.
+func TestWhoeverWentAwayDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		defer there.Close()
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		c := &client{conn: here, stop: func() bool { return true }, over: gone.Err}
+		go io.Copy(io.Discard, there) //nolint:errcheck // reads and never answers
+		begin := time.Now()
+		c.close()
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("it waited %v", took)
+		}
 	})
 }
 

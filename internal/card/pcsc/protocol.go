@@ -52,6 +52,7 @@ type client struct {
 	conn net.Conn
 	ctx  uint32 // the context at pcscd
 	stop func() bool
+	over func() error // whether the caller has gone
 }
 
 // dial connects and agrees on the version of the protocol: the newest first.
@@ -78,7 +79,7 @@ func try(ctx context.Context, socket string, minor int32) (_ *client, err error)
 	if err != nil {
 		return nil, fmt.Errorf("%w (%w)", ErrNotRunning, err)
 	}
-	c := &client{conn: conn}
+	c := &client{conn: conn, over: ctx.Err}
 	c.stop = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer func() {
 		if err != nil {
@@ -141,6 +142,9 @@ func (c *client) send(msg uint32, body any, data []byte) error {
 	}
 	if err := c.conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
+	}
+	if err := c.over(); err != nil { // the deadline just set must not outlive the caller
+		return broken(err)
 	}
 	_, err := c.conn.Write(b.Bytes())
 	return broken(err)
