@@ -1,13 +1,15 @@
 package feed_test
 
 import (
+	"bytes"
+	"context"
 	"crypto/sha1"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -132,32 +134,12 @@ func TestServersThatDoNotBehave(t *testing.T) {
 	text := f.write(by, 1)
 	elsewhere := newWorld(t)
 	away := elsewhere.publish("/all.xml", text)
-	stop := make(chan struct{})
-	t.Cleanup(func() { close(stop) })
 	for want, page := range map[string]http.HandlerFunc{
 		"another server": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, away, http.StatusFound) },
 		"answers 500":    func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
 		"answers 404":    http.NotFound,
-		"too slow": func(w http.ResponseWriter, r *http.Request) {
-			_, _ = w.Write(text[:1000])
-			w.(http.Flusher).Flush()
-			select {
-			case <-stop:
-			case <-r.Context().Done():
-			}
-		},
-		"no answer for": func(_ http.ResponseWriter, r *http.Request) {
-			select {
-			case <-stop:
-			case <-r.Context().Done():
-			}
-		},
-		"redirects": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/all.xml", http.StatusFound) },
+		"redirects":      func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/all.xml", http.StatusFound) },
 	} {
-		h.feeds.Silence = time.Minute
-		if want == "too slow" || want == "no answer for" { // these two are waited for
-			h.feeds.Silence = 2 * time.Second
-		}
 		h.put(gakunin(h.world.serve("/all.xml", page), by))
 		if _, err := h.refresh("gakunin"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
@@ -176,21 +158,50 @@ func TestServersThatDoNotBehave(t *testing.T) {
 	h.must("gakunin")
 }
 
-// A gate that is busy between two reads does not blame the server for that.
-func TestOurOwnSlownessIsNotTheServersSilence(t *testing.T) {
+// trip answers requests without a network.
+type trip func(r *http.Request) (*http.Response, error)
+
+func (t trip) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
+
+// stall is a body that stops in the middle.
+type stall struct {
+	io.Reader
+	over context.Context
+}
+
+func (s stall) Read(b []byte) (int, error) {
+	if n, err := s.Reader.Read(b); err == nil {
+		return n, nil
+	}
+	<-s.over.Done()
+	return 0, s.over.Err()
+}
+
+func (stall) Close() error { return nil }
+
+func TestASilentServerFailsTheRefresh(t *testing.T) {
 	h := open(t)
 	f, by := newFederation(h), newSigner(t)
-	numbers := make([]int, 300)
-	for i := range numbers {
-		numbers[i] = i
-	}
-	h.put(gakunin(h.world.publish("/all.xml", f.write(by, numbers...)), by))
-	h.feeds.Silence = 2 * time.Second
-	busy := time.NewTimer(3 * time.Second)
-	var first sync.Once
-	_, err := h.feeds.Refresh(t.Context(), "gakunin", feed.Options{Progress: func(int64, int64) { first.Do(func() { <-busy.C }) }})
-	if err != nil {
-		t.Error(err)
+	text := f.write(by, 1)
+	h.put(gakunin("https://metadata.example.org/all.xml", by))
+	for want, answer := range map[string]trip{
+		"no answer for": func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		},
+		"too slow": func(r *http.Request) (*http.Response, error) {
+			h.feeds.Silence = time.Millisecond // from here on
+			return &http.Response{StatusCode: http.StatusOK, Body: stall{bytes.NewReader(text[:1000]), r.Context()}, Request: r}, nil
+		},
+	} {
+		h.feeds.Silence = time.Millisecond
+		if want == "too slow" {
+			h.feeds.Silence = time.Hour
+		}
+		h.feeds.Client.Transport = answer
+		if _, err := h.refresh("gakunin"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }
 
