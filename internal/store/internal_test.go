@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -34,6 +36,38 @@ func TestStatementCacheIsBounded(t *testing.T) {
 	b.readers <- reader
 	if n, m := len(reader.stmts), len(b.writer.stmts); n > stmtLimit+2 || m > stmtLimit+4 || n < stmtLimit/2 {
 		t.Errorf("%d and %d statements kept", n, m)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// However often its neighbours break the commit, a transaction that did nothing wrong
+// comes through: in the end it has no neighbours.
+func TestNobodyLosesForEver(t *testing.T) {
+	db, err := Open(t.Context(), Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "x.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := db.backend.(*sqliteBackend)
+	var breakers sync.WaitGroup
+	runs := 0
+	err = db.Write(t.Context(), func(*Tx) error {
+		runs++
+		breakers.Go(func() {
+			err := db.Write(t.Context(), func(tx *Tx) error { _, err := tx.Exec("ROLLBACK"); return err })
+			if err == nil {
+				t.Error("whoever broke the commit was told nothing")
+			}
+		})
+		for len(b.queue) == 0 { // it shall be the next
+			runtime.Gosched()
+		}
+		return nil
+	})
+	breakers.Wait()
+	if err != nil || runs != lostLimit {
+		t.Errorf("after %d runs: %v", runs, err)
 	}
 	if err := db.Close(); err != nil {
 		t.Error(err)

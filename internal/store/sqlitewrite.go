@@ -13,7 +13,7 @@ import (
 const (
 	batchLimit = 128  // transactions that share one commit
 	queueLimit = 1024 // transactions that wait before Write itself waits
-	lostLimit  = 3    // how often a transaction is begun whose neighbour broke the commit
+	lostLimit  = 3    // how often a transaction is begun whose neighbours broke the commit; then it has none
 
 	lockWait   = 10 * time.Second // for a lock of another program, if nothing else is said
 	lockedWait = time.Second      // the same when the last wait was in vain
@@ -23,6 +23,7 @@ const (
 // function and hands the turn back, and both wait for the shared commit.
 type ticket struct {
 	ctx    context.Context
+	alone  bool           // it shares its commit with nobody
 	turn   chan *stmtConn // unbuffered: whoever has left is not given the turn
 	back   chan error     // one value for each turn
 	result chan error     // one value, unless ctx ended before the turn
@@ -40,7 +41,7 @@ func (e *lostError) Unwrap() error { return e.cause }
 
 func (b *sqliteBackend) write(ctx context.Context, now func() time.Time, fn func(*Tx) error) error {
 	for try := 1; ; try++ {
-		err := b.writeOnce(ctx, now, fn)
+		err := b.writeOnce(ctx, now, fn, try == lostLimit)
 		var lost *lostError
 		if !errors.As(err, &lost) || try == lostLimit {
 			return err
@@ -56,11 +57,11 @@ func (b *sqliteBackend) migrate(ctx context.Context, now func() time.Time, fn fu
 	return b.write(ctx, now, fn)
 }
 
-func (b *sqliteBackend) writeOnce(ctx context.Context, now func() time.Time, fn func(*Tx) error) error {
+func (b *sqliteBackend) writeOnce(ctx context.Context, now func() time.Time, fn func(*Tx) error, alone bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	t := &ticket{ctx: ctx, turn: make(chan *stmtConn), back: make(chan error, 1), result: make(chan error, 1)}
+	t := &ticket{ctx: ctx, alone: alone, turn: make(chan *stmtConn), back: make(chan error, 1), result: make(chan error, 1)}
 	select {
 	case b.queue <- t:
 	case <-b.stop:
@@ -107,12 +108,12 @@ func (b *sqliteBackend) writeLoop(c *stmtConn) {
 	for {
 		select {
 		case t := <-b.queue:
-			b.batch(c, t)
+			b.batches(c, t)
 		case <-b.stop:
 			for {
 				select {
 				case t := <-b.queue:
-					b.batch(c, t)
+					b.batches(c, t)
 				default:
 					return
 				}
@@ -121,8 +122,15 @@ func (b *sqliteBackend) writeLoop(c *stmtConn) {
 	}
 }
 
-// batch runs first and whatever else waits, and commits them together.
-func (b *sqliteBackend) batch(c *stmtConn, first *ticket) {
+func (b *sqliteBackend) batches(c *stmtConn, first *ticket) {
+	for first != nil {
+		first = b.batch(c, first)
+	}
+}
+
+// batch runs first and whatever else waits, and commits them together. It returns who
+// was taken from the queue and has to begin the next batch.
+func (b *sqliteBackend) batch(c *stmtConn, first *ticket) (held *ticket) {
 	ctx := context.Background()
 	if err := b.begin(ctx, c); err != nil {
 		// Whoever waits has waited as long: one after another they would wait for ever.
@@ -133,10 +141,14 @@ func (b *sqliteBackend) batch(c *stmtConn, first *ticket) {
 			t := <-b.queue
 			t.result <- err
 		}
-		return
+		return nil
 	}
 	var done []*ticket
 	for t := first; t != nil; t = b.next(len(done)) {
+		if t.alone && len(done) > 0 {
+			held = t
+			break
+		}
 		ran, broken := b.one(c, t, len(done) == 0)
 		if broken != nil {
 			c.plain(ctx, "ROLLBACK") //nolint:errcheck // already failing
@@ -144,10 +156,13 @@ func (b *sqliteBackend) batch(c *stmtConn, first *ticket) {
 				t.result <- broken
 			}
 			answer(done, &lostError{broken})
-			return
+			return nil
 		}
 		if ran {
 			done = append(done, t)
+		}
+		if t.alone {
+			break
 		}
 	}
 	err := c.plain(ctx, "COMMIT")
@@ -155,6 +170,7 @@ func (b *sqliteBackend) batch(c *stmtConn, first *ticket) {
 		c.plain(ctx, "ROLLBACK") //nolint:errcheck // already failing
 	}
 	answer(done, err)
+	return held
 }
 
 // begin takes the lock of the file. While another program keeps it, nobody is made
