@@ -162,9 +162,10 @@ func (v *tour) strand(after time.Duration) {
 	label, _, _ := strings.Cut(v.URL.Host, ".")
 	asked := v.DB.Now()
 	v.Clock.Add(after)
-	if _, err := v.Tries.Stranded(v.T.Context(), label, asked); err != nil {
-		v.T.Fatal(err)
-	}
+	v.Write(func(tx *store.Tx) error {
+		_, err := v.Tries.Stranded(tx, label, asked)
+		return err
+	})
 }
 
 func (v *tour) revoke(c ca.Certificate, why ca.Reason) {

@@ -30,19 +30,21 @@ type Record struct {
 func (d *Door) stranded(label string, asked time.Time) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	id, err := d.Attempts.Stranded(ctx, label, asked)
-	if err == nil && id != "" && d.Record.Audit != nil {
-		err = d.DB.Write(ctx, func(tx *store.Tx) error {
-			t, err := d.shelf.Load(tx, id)
-			if errors.Is(err, transaction.ErrNone) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			return d.Record.write(tx, t)
-		})
-	}
+	// Whoever reads of it on the page finds it in the record as well.
+	err := d.DB.Write(ctx, func(tx *store.Tx) error {
+		id, err := d.Attempts.Stranded(tx, label, asked)
+		if err != nil || id == "" || d.Record.Audit == nil {
+			return err
+		}
+		t, err := d.shelf.Load(tx, id)
+		if errors.Is(err, transaction.ErrNone) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return d.Record.write(tx, t)
+	})
 	if err != nil {
 		d.Log.Error("a broken connection could not be noted", "error", err)
 	}

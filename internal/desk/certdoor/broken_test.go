@@ -40,7 +40,7 @@ func (h *hall) refuse(address string, after time.Duration) {
 // have noticed.
 func (h *hall) until(b *webtest.Browser, page, text string) {
 	h.T.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for b.Get(page); !strings.Contains(b.Text(), text); b.Get(page) {
 		if time.Now().After(deadline) {
 			h.T.Fatal(b.Text())

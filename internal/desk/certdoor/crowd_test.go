@@ -42,6 +42,12 @@ func TestNobodyHoldsConnections(t *testing.T) {
 	h.must(err)
 	h.Clock.Add(time.Hour)
 	idle, err := tls.Dial("tcp", h.address, &tls.Config{RootCAs: h.roots, ServerName: over.Hostname()})
+	for range 9 { // on a busy machine the handshake itself may take too long
+		if err == nil {
+			break
+		}
+		idle, err = tls.Dial("tcp", h.address, &tls.Config{RootCAs: h.roots, ServerName: over.Hostname()})
+	}
 	h.must(err)
 	defer idle.Close()
 	h.Clock.Add(-time.Hour)
@@ -56,17 +62,26 @@ func TestNobodyHoldsConnections(t *testing.T) {
 	mine := h.holder(h.account)
 	patient := h.client(nil, func(c *tls.Config) {
 		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			if !h.ended(h.dial(""), 15*time.Second) {
+			if !h.ended(h.dial(""), 30*time.Second) {
 				t.Error("a silent connection stays open")
 			}
 			return mine, nil
 		}
 	})
-	status, to := patient.open(t, begin(b))
-	if status != http.StatusSeeOther {
-		t.Fatal(status)
+	address := begin(b)
+	answer, err := patient.http.Get(address)
+	for range 9 { // as above
+		if err == nil {
+			break
+		}
+		answer, err = patient.http.Get(address)
 	}
-	if b.Get(to).Submit("次へ"); !b.Left() {
+	h.must(err)
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusSeeOther {
+		t.Fatal(answer.StatusCode)
+	}
+	if b.Get(answer.Header.Get("Location")).Submit("次へ"); !b.Left() {
 		t.Error(b.Text())
 	}
 }
@@ -81,7 +96,7 @@ func TestOneSourceDoesNotCrowdOthersOut(t *testing.T) {
 	}{"direct": {false, "", ""}, "through a proxy": {true, from("203.0.113.9"), from("203.0.113.10")}} {
 		t.Run(name, func(t *testing.T) {
 			h := open(t, func(d *certdoor.Door) {
-				d.Bound(20*time.Second, most)
+				d.Bound(5*time.Minute, most)
 				if c.proxy {
 					d.PROXY, d.Proxies = true, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 				}
@@ -95,14 +110,14 @@ func TestOneSourceDoesNotCrowdOthersOut(t *testing.T) {
 					t.Fatal("one of the allowed connections ended")
 				}
 			}
-			if !h.ended(h.dial(c.says), 10*time.Second) {
+			if !h.ended(h.dial(c.says), time.Minute) {
 				t.Error("one too many stays open")
 			}
 			if c.proxy && h.ended(h.dial(c.other), 300*time.Millisecond) {
 				t.Error("another source has no place")
 			}
 			h.must(held[0].Close())
-			deadline := time.Now().Add(10 * time.Second)
+			deadline := time.Now().Add(time.Minute)
 			for h.ended(h.dial(c.says), 200*time.Millisecond) {
 				if time.Now().After(deadline) {
 					t.Fatal("a place that was left is not given again")

@@ -57,7 +57,7 @@ type Attempts interface {
 	// Stranded notes that a connection for a try, asked for a certificate at a time,
 	// ended before it was made. It returns the sign-in when somebody had chosen or was
 	// typing a PIN, once for each try.
-	Stranded(ctx context.Context, label string, asked time.Time) (transaction string, err error)
+	Stranded(tx *store.Tx, label string, asked time.Time) (transaction string, err error)
 	// Alone finds the one try that a connection from an address to a name of a pool can
 	// belong to, "" when there is none or more than one.
 	Alone(ctx context.Context, host, client string, asked time.Time) (label string, err error)

@@ -28,24 +28,18 @@ const ownLook = time.Second
 // Stranded notes that a connection for a try, which was asked for a certificate at the
 // time given, ended before it was made. When that was no browser's own short look it
 // returns the sign-in: somebody had chosen or was typing a PIN.
-func (x *Attempts) Stranded(ctx context.Context, label string, asked time.Time) (transaction string, err error) {
-	err = x.db.Write(ctx, func(tx *store.Tx) error {
-		transaction = ""
-		n, err := tx.Exec(`UPDATE clientcert_attempt SET stranded = stranded + 1, stranded_at = CASE WHEN stranded = 0 THEN $2 ELSE stranded_at END
-			WHERE label = $1 AND answered_at = 0 AND expires_at > $2`, label, store.Millis(tx.Now))
-		if err != nil || n == 0 {
-			return err
-		}
-		var of string
-		var first, broken int64
-		err = tx.QueryRow("SELECT transaction_id, stranded_at, broken_at FROM clientcert_attempt WHERE label = $1", label).Scan(&of, &first, &broken)
-		if err != nil || broken != 0 || tx.Now.Sub(asked) < ownLook && asked.Sub(store.Time(first)) < ownLook {
-			return err
-		}
-		transaction = of
-		_, err = tx.Exec("UPDATE clientcert_attempt SET broken_at = $2 WHERE label = $1", label, store.Millis(tx.Now))
-		return err
-	})
+func (x *Attempts) Stranded(tx *store.Tx, label string, asked time.Time) (transaction string, err error) {
+	n, err := tx.Exec(`UPDATE clientcert_attempt SET stranded = stranded + 1, stranded_at = CASE WHEN stranded = 0 THEN $2 ELSE stranded_at END
+		WHERE label = $1 AND answered_at = 0 AND expires_at > $2`, label, store.Millis(tx.Now))
+	if err != nil || n == 0 {
+		return "", err
+	}
+	var first, broken int64
+	err = tx.QueryRow("SELECT transaction_id, stranded_at, broken_at FROM clientcert_attempt WHERE label = $1", label).Scan(&transaction, &first, &broken)
+	if err != nil || broken != 0 || tx.Now.Sub(asked) < ownLook && asked.Sub(store.Time(first)) < ownLook {
+		return "", err
+	}
+	_, err = tx.Exec("UPDATE clientcert_attempt SET broken_at = $2 WHERE label = $1", label, store.Millis(tx.Now))
 	return transaction, err
 }
 
