@@ -132,7 +132,7 @@ func (s *sight) humour(t *transaction.Transaction) {
 // place finds the party, the rules and the place the request comes from.
 func (h *Hall) place(tx *store.Tx, t *transaction.Transaction, s *sight) (err error) {
 	v := s.visit
-	if s.party, err = h.Parties.Get(tx, t.Ask.Party); err != nil {
+	if s.party, err = h.Parties.Serving(tx, t.Ask.Party); err != nil {
 		return err
 	}
 	if s.doc, s.version, err = h.Policy.Active(tx); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"seimon/internal/authn"
 	"seimon/internal/directory"
+	"seimon/internal/login/failed"
 	"seimon/internal/login/transaction"
 	"seimon/internal/mail"
 	"seimon/internal/policy"
@@ -33,7 +34,7 @@ func (e *ending) send(w http.ResponseWriter, r *http.Request) error {
 	if e.sessionToken != "" {
 		web.SetCookie(w, SessionCookie, e.sessionToken, 0)
 	}
-	return e.respond(w, r)
+	return failed.Ended(e.respond(w, r))
 }
 
 // finish ends a transaction: done when policy said so, otherwise with the fault

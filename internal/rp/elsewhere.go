@@ -102,6 +102,16 @@ func (b *Book) Registered(tx *store.Tx, id string) (Party, error) {
 	return p, err
 }
 
+// Serving reads a party that people may sign in to now: ErrNone also for one that is
+// closed.
+func (b *Book) Serving(tx *store.Tx, id string) (Party, error) {
+	p, err := b.Get(tx, id)
+	if err == nil && p.Disabled {
+		return Party{}, ErrNone
+	}
+	return p, err
+}
+
 // Get reads one party; ErrNone when there is none. What the university registered
 // itself stands above whatever a federation says under the same id.
 func (b *Book) Get(tx *store.Tx, id string) (Party, error) {

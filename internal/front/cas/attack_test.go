@@ -83,6 +83,44 @@ func TestServiceMismatch(t *testing.T) {
 	}
 }
 
+// TestAnAddressThatWasTakenBackGetsNoTicket: the registration may change while a person
+// signs in.
+func TestAnAddressThatWasTakenBackGetsNoTicket(t *testing.T) {
+	g := open(t)
+	g.service("front", nil)
+	b, back := g.browser(), g.browser()
+	for _, b := range []*webtest.Browser{b, back} {
+		b.Get(enter(home("front")))
+	}
+	g.service("front", members{"addresses": []members{{"url": "https://moved.example.org/", "match": "prefix"}}})
+	for what, b := range map[string]*webtest.Browser{"signed in": signIn(b, "hanako"), "went back": back.Submit("Cancel")} {
+		if b.Left() || b.Status != http.StatusBadRequest || strings.Contains(b.Body, "ST-") {
+			t.Errorf("%s: %d at %s", what, b.Status, b.Location())
+		}
+	}
+}
+
+// TestAProxyThatWasClosedActsForNobody: what was granted before does not outlive the
+// registration, nor the callback that it went to.
+func TestAProxyThatWasClosedActsForNobody(t *testing.T) {
+	for what, change := range map[string]func(g *gate, callback string){
+		"closed": func(g *gate, callback string) {
+			g.service("front", members{"proxy_callbacks": []string{callback}}, func(p *rp.Party) { p.Disabled = true })
+		},
+		"removed": func(g *gate, _ string) {
+			g.Write(func(tx *store.Tx) error { return g.book.Remove(tx, "front") })
+		},
+		"no proxy any more": func(g *gate, _ string) { g.service("front", nil) },
+	} {
+		g, callback := proxying(t)
+		pgt := g.grant(g.ticket(g.browser(), home("front")), home("front"), callback)
+		change(g, callback)
+		if r := g.validate("proxy", "pgt", pgt, "targetService", home("archive")); r.Proxy != "" || r.ProxyFail.Code != "INVALID_TICKET" {
+			t.Errorf("%s: %s", what, r.raw)
+		}
+	}
+}
+
 func TestTicketsAreShortLived(t *testing.T) {
 	g := open(t)
 	g.service("wiki", nil)

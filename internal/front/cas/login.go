@@ -158,6 +158,10 @@ func (f *Front) Complete(tx *store.Tx, o login.Outcome) (login.Respond, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !slices.ContainsFunc(s.Addresses, func(a Address) bool { return a.covers(q.Service) }) { // taken back meanwhile
+		moved := fault(badAddress, s.ID, "service", q.Service)
+		return login.Respond(f.refusals.Ending(moved)), nil
+	}
 	if no := short(&q, o); no != nil {
 		return f.without(s, &q, o.Support), nil
 	}

@@ -240,6 +240,12 @@ func (f *Front) forward(ctx context.Context, grant, target string) (text string,
 		if err != nil {
 			return err
 		}
+		if err := f.mayStillProxy(tx, g); errors.Is(err, rp.ErrNone) {
+			no = refuse(errNoTicket, "the service that the proxy-granting ticket was given to may not act for people any more")
+			return nil
+		} else if err != nil {
+			return err
+		}
 		s, err := f.at(tx, target)
 		if errors.Is(err, rp.ErrNone) || err == nil && !s.proxiedBy(g.party) {
 			no = refuse(errTarget, "targetService does not take people from this service")
@@ -262,6 +268,16 @@ func (f *Front) forward(ctx context.Context, grant, target string) (text string,
 		return err
 	})
 	return text, no, err
+}
+
+// mayStillProxy tells whether everything that a proxy-granting ticket was given for is
+// still registered: its service, and the callback that it went to; else rp.ErrNone.
+func (f *Front) mayStillProxy(tx *store.Tx, g ticket) error {
+	s, err := f.get(tx, g.party)
+	if err == nil && (len(g.Proxies) == 0 || !slices.Contains(s.ProxyCallbacks, g.Proxies[0])) {
+		err = rp.ErrNone
+	}
+	return err
 }
 
 // withQuery adds values to the query that an address may have already.

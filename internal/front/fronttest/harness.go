@@ -52,6 +52,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		"only what is granted":      onlyGranted,
 		"subjects are stable":       subjectsAreStable,
 		"unknown service":           unknownService,
+		"closed meanwhile":          closedMeanwhile,
 		"a flood stays small":       floodStaysSmall,
 		"sign-out reaches visits":   signOutReaches,
 		"wrong password gives none": wrongPassword,

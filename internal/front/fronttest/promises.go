@@ -242,6 +242,20 @@ func unknownService(s *scene) {
 	}
 }
 
+// closedMeanwhile closes a service while people sign in to it: it is told nothing any
+// more, neither who came nor that somebody went back.
+func closedMeanwhile(s *scene) {
+	b, leaving := s.browser(logintest.Home), s.browser(logintest.Home)
+	b.Get(s.Ask("library", false))
+	leaving.Get(s.Ask("library", false))
+	s.Register("library", func(p *rp.Party) { p.Disabled = true })
+	for what, b := range map[string]*webtest.Browser{"to the end": s.walk(b, s.hanako), "by the way back": leaving.Submit("Cancel")} {
+		if b.Left() || s.Back(b, "library") || b.Status < http.StatusBadRequest || b.Status >= http.StatusInternalServerError {
+			s.Errorf("%s: a service that was closed meanwhile: %d at %s", what, b.Status, b.Location())
+		}
+	}
+}
+
 // floodStaysSmall sends what is refused, and what is begun and left, again and again:
 // the record grows by a bounded number of rows, every support code that a page shows
 // leads to one of them, and whoever comes from elsewhere is on record in full.

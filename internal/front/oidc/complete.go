@@ -19,6 +19,14 @@ func (f *Front) Complete(tx *store.Tx, o login.Outcome) (login.Respond, error) {
 	if err := json.Unmarshal(o.Request, &q); err != nil {
 		return nil, err
 	}
+	c, err := f.clients.of(o.Party)
+	if err != nil {
+		return nil, err
+	}
+	if !c.owns(q.Redirect) { // taken back since the request came
+		moved := fault(badRedirect, c.ID, "redirect_uri", q.Redirect)
+		return login.Respond(f.refusals.Ending(moved)), nil
+	}
 	to := answer{q.Redirect, q.Mode, q.State, o.Party}
 	if len(q.Pushed) > 0 {
 		if _, err := tx.Exec("DELETE FROM oidc_pushed WHERE hash = $1", q.Pushed); err != nil {

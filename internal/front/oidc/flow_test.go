@@ -11,6 +11,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"seimon/internal/rp"
+	"seimon/internal/web/webtest"
 )
 
 func TestCodeFlow(t *testing.T) {
@@ -94,6 +95,25 @@ func TestCoreosClientSignsIn(t *testing.T) {
 	again, err := cfg.TokenSource(ctx, tokens).Token()
 	if err != nil || again.RefreshToken == tokens.RefreshToken {
 		t.Fatal("refresh", err)
+	}
+}
+
+// TestAnAddressThatWasTakenBackGetsNoCode: the registration may change while a person
+// signs in.
+func TestAnAddressThatWasTakenBackGetsNoCode(t *testing.T) {
+	g := open(t)
+	g.client("library", nil)
+	b, back := g.browser(), g.browser()
+	b.Get(address(asking("library")))
+	back.Get(address(asking("library")))
+	g.change("library", members{"redirect_uris": []string{callback("elsewhere")}})
+	for what, b := range map[string]*webtest.Browser{"signed in": signIn(b, "hanako"), "went back": back.Submit("Cancel")} {
+		if b.Left() || b.Status != http.StatusBadRequest {
+			t.Errorf("%s: %d at %s", what, b.Status, b.Location())
+		}
+	}
+	if e := g.events("request.refused"); len(e) != 2 || e[0].Facts["field"] != "redirect_uri" {
+		t.Errorf("on record %+v", e)
 	}
 }
 

@@ -28,6 +28,9 @@ func (f *Front) Complete(tx *store.Tx, o login.Outcome) (login.Respond, error) {
 	if err != nil {
 		return nil, err
 	}
+	if moved := s.moved(&q, tx.Now); moved != nil {
+		return login.Respond(f.refusals.Ending(moved)), nil
+	}
 	no := f.short(&q, o)
 	var a *answer
 	if no == nil {

@@ -17,6 +17,7 @@ import (
 	"seimon/internal/login/logintest"
 	"seimon/internal/rp"
 	"seimon/internal/store"
+	"seimon/internal/web/webtest"
 )
 
 const library = "https://library.example.org/sp"
@@ -294,6 +295,33 @@ func TestOneRequestIsAnsweredInOneSession(t *testing.T) {
 	}
 	if e := g.events("request.refused"); len(e) != 1 || e[0].Facts["field"] != "ID" {
 		t.Errorf("%+v", e)
+	}
+}
+
+// TestWhatAServiceChangedMeanwhileCounts: between a request and its answer lies a sign-in
+// of half an hour at most, or a page that was left open for a day.
+func TestWhatAServiceChangedMeanwhileCounts(t *testing.T) {
+	for what, change := range map[string]func(*saml.Registration, time.Time){
+		"an address that was taken back": func(r *saml.Registration, _ time.Time) {
+			r.Consumers[0].Location = "https://elsewhere.example.org/acs"
+		},
+		"metadata that ended": func(r *saml.Registration, now time.Time) { r.ValidUntil = now.Add(time.Minute) },
+	} {
+		g := open(t)
+		g.service(library, nil)
+		b, back := g.browser(), g.browser()
+		b.Get(g.redirect(&asking{issuer: library}))
+		back.Get(g.redirect(&asking{issuer: library}))
+		g.service(library, func(r *saml.Registration) { change(r, g.Clock.Now()) })
+		g.Clock.Add(2 * time.Minute)
+		for way, b := range map[string]*webtest.Browser{"signed in": signIn(b, "hanako"), "went back": back.Submit("Cancel")} {
+			if strings.Contains(b.Body, "SAMLResponse") || b.Status != http.StatusBadRequest {
+				t.Errorf("%s, %s: %d\n%s", what, way, b.Status, b.Text())
+			}
+		}
+		if e := g.events("request.refused"); len(e) != 2 || e[0].Support == "" {
+			t.Errorf("%s: on record %+v", what, e)
+		}
 	}
 }
 

@@ -221,6 +221,28 @@ func (q *request) ask(f *Front, sealed []byte) login.Ask {
 	return a
 }
 
+// moved tells what of a service, since it sent a request, has changed so that the answer
+// cannot go there any more.
+func (s *service) moved(q *request, now time.Time) error {
+	if err := s.over(now); err != nil {
+		return err
+	}
+	if _, ok := s.Consumer(q.Consumer, nil); !ok {
+		no := fault(badAddress, s.ID, "AssertionConsumerServiceURL", q.Consumer)
+		no.Facts["registered"] = shorten(registered(s))
+		return no
+	}
+	return nil
+}
+
+// over tells whether the metadata of a service has ended.
+func (s *service) over(now time.Time) error {
+	if !s.ValidUntil.IsZero() && !now.Before(s.ValidUntil) {
+		return fault(badMetadata, s.ID, "validUntil", s.ValidUntil.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
 // service reads an enabled service of this front; a fault when there is none.
 func (f *Front) service(r *http.Request, id string) (*service, error) {
 	// What the university registered itself stands above every feed.
@@ -239,9 +261,8 @@ func (f *Front) service(r *http.Request, id string) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !s.ValidUntil.IsZero() && !f.DB.Now().Before(s.ValidUntil) {
-		no := fault(badMetadata, id, "validUntil", s.ValidUntil.UTC().Format(time.RFC3339))
-		return nil, no
+	if err := s.over(f.DB.Now()); err != nil {
+		return nil, err
 	}
 	web.Note(r, "client", id)
 	return s, nil

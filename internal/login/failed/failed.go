@@ -34,6 +34,21 @@ func Gone(kept *transaction.Transaction) error {
 	return &Late{kept}
 }
 
+// afterwards is an error of the answer to a sign-in that is over.
+type afterwards struct{ cause error }
+
+// Error implements error. There is no Unwrap: no step takes its cause for its own.
+func (e *afterwards) Error() string { return "login: after the end: " + e.cause.Error() }
+
+// Ended marks an error of the answer to a sign-in that is over, so that no step of it
+// takes a cause in it for a wrong proof; its page is that of the cause.
+func Ended(err error) error {
+	if authn.AsFault(err) == nil {
+		return err
+	}
+	return &afterwards{err}
+}
+
 // Pages shows what failed.
 type Pages struct {
 	DB      *store.DB
@@ -46,6 +61,10 @@ type Pages struct {
 // ends as a calm page with the request id.
 func (x Pages) Show(w http.ResponseWriter, r *http.Request, err error) bool {
 	var late *Late
+	var ended *afterwards
+	if errors.As(err, &ended) {
+		err = ended.cause
+	}
 	var t *transaction.Transaction
 	var fault *authn.Fault
 	status := http.StatusBadRequest

@@ -90,3 +90,9 @@ func (x Record) Explained(h web.Handler) web.Handler {
 		return told
 	}
 }
+
+// Ending is Explained for a cause that was found at the end of a sign-in: the service, or
+// the address that its answer would go to, is not registered any more.
+func (x Record) Ending(cause error) web.Handler {
+	return x.Explained(func(http.ResponseWriter, *http.Request) error { return cause })
+}
