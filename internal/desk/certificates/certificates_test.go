@@ -181,6 +181,40 @@ func TestRenewalFollowsTheOldOne(t *testing.T) {
 	}
 }
 
+// TestALostAnswerToARenewalIsAskedForAgain: the telephone changed its network while the
+// answer was on its way. The old certificate does not sign in any more, so that without
+// the new one nothing would be left.
+func TestALostAnswerToARenewalIsAskedForAgain(t *testing.T) {
+	h := open(t)
+	a := h.Person("s1234567")
+	b := h.signIn("s1234567", logintest.Campus, home+"/new")
+	old := h.certificate(b, "laptop")
+	h.until(old.NotAfter.Add(-29 * day))
+	h.again(b, home+"/"+old.ID+"/renew")
+	_, text := request(t)
+	order := []string{"request", text, "label", "laptop", "replaces", old.ID}
+	first := h.order(b, order...)
+	if again := h.order(b, order...); again.ID != first.ID || first.ID == "" || len(again.Certificates) == 0 {
+		t.Errorf("sent again: %+v, first %+v", again, first)
+	}
+	page := home + "/" + old.ID + "/renew"
+	if b.Post(page, url.Values{"way": {"request"}, "request": {text}, "label": {"laptop"}}); !strings.Contains(b.Location(), first.ID) {
+		t.Errorf("the form sent again: %d at %s", b.Status, b.Location())
+	}
+	_, other := request(t)
+	if m := h.order(b, "request", other, "label", "laptop", "replaces", old.ID); m.ID != "" {
+		t.Error("another key replaced it once more")
+	}
+	h.Clock.Add(day / 24)
+	h.again(b, home+"/new")
+	if m := h.order(b, order...); m.ID != "" {
+		t.Error("long afterwards it is no lost answer")
+	}
+	if n := len(h.of(a.ID)); n != 2 {
+		t.Errorf("%d certificates", n)
+	}
+}
+
 func TestAChangedAddressAndAnotherAccountOfferANewOne(t *testing.T) {
 	h := open(t)
 	a := h.Person("s1234567")

@@ -92,13 +92,40 @@ func (d *Desk) following(v desk.Visit, w wish, id string) (wish, error) {
 			i.Foreign = accounts[at].UserName
 			return nil
 		}
-		if i.Renew == "" {
+		again, err := d.asksAgain(tx, v, c)
+		if err != nil {
+			return err
+		}
+		if i.Renew == "" && !again {
 			return authn.NewFault("C9.early", "from", i.From.Format(time.RFC3339), "name", c.Name)
 		}
 		w.replaces = c.ID
 		return nil
 	})
 	return w, err
+}
+
+// asksAgain tells whether a form brings the request once more that a certificate was
+// replaced for a moment ago: its answer was lost on the way.
+func (d *Desk) asksAgain(tx *store.Tx, v desk.Visit, old ca.Certificate) (bool, error) {
+	if old.ReplacedBy == "" || v.R.Method != http.MethodPost {
+		return false, nil
+	}
+	label := cleanLabel(v.R.PostFormValue("label"))
+	text, err := requestOf(v.R)
+	if err != nil {
+		return false, err
+	}
+	request, err := ca.ParseRequest(text)
+	if err != nil {
+		return false, nil //nolint:nilerr // not that request
+	}
+	hash, err := ca.KeyHash(request.PublicKey)
+	if err != nil {
+		return false, nil //nolint:nilerr // nor this
+	}
+	before, err := d.madeBefore(tx, v.Account.ID, hash, wanting{label: label, replaces: old.ID})
+	return before != nil, err
 }
 
 func (d *Desk) ready(v desk.Visit) error {
