@@ -88,18 +88,26 @@ func (s *Status) crl(w http.ResponseWriter, r *http.Request, path string) {
 		http.NotFound(w, r)
 		return
 	}
-	if more := len(l.der) / costChunk; more > 0 && r.Method == http.MethodGet && r.Header.Get("If-None-Match") != l.etag && !s.allow(w, r, float64(more)) {
+	tag := l.etag
+	if kind == "pem" {
+		tag = strings.TrimSuffix(l.etag, `"`) + `-pem"`
+	}
+	same := r.Header.Get("If-None-Match") == tag
+	// PEM is made for each request, also for one that asks for its head alone.
+	costly := !same && (r.Method == http.MethodGet || kind == "pem")
+	if more := len(l.der) / costChunk; more > 0 && costly && !s.allow(w, r, float64(more)) {
 		return
 	}
 	h := w.Header()
 	h.Set("Cache-Control", "public, max-age=60, no-transform")
-	h.Set("ETag", l.etag)
+	h.Set("ETag", tag)
 	content := l.der
 	h.Set("Content-Type", "application/pkix-crl") // RFC 2585 4.2
 	if kind == "pem" {
-		content = pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: l.der})
 		h.Set("Content-Type", "application/x-pem-file")
-		h.Set("ETag", strings.TrimSuffix(l.etag, `"`)+`-pem"`)
+		if !same {
+			content = pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: l.der})
+		}
 	}
 	http.ServeContent(w, r, "", l.this, bytes.NewReader(content))
 }

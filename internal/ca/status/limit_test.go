@@ -87,6 +87,37 @@ func TestSignaturesAreDearerThanMemory(t *testing.T) {
 	}
 }
 
+// TestEveryFormOfALargeListCostsWhatItTakes: a list is turned into PEM for a HEAD as for
+// a GET, and a tag of another form spares nothing.
+func TestEveryFormOfALargeListCostsWhatItTakes(t *testing.T) {
+	h := open(t)
+	h.fill(t, 10_000) // about 400 kB: twelve units and one
+	h.publish()
+	path := "/crl/" + h.issuer.ID + "/full"
+	tag := h.get(path + ".crl").Header().Get("ETag")
+	for n, r := range []*http.Request{
+		httptest.NewRequest(http.MethodHead, base+path+".pem", nil), h.asking(path + ".pem"), h.asking(path + ".crl"),
+	} {
+		if n == 1 {
+			r.Header.Set("If-None-Match", tag)
+		}
+		address, passed := "198.51.100."+strconv.Itoa(n+1)+":1", 0
+		for range 1000 {
+			if h.from(address, r.Clone(t.Context())) == http.StatusOK {
+				passed++
+			}
+		}
+		if passed > 200 || passed < 50 {
+			t.Errorf("%s %s %s: %d at once", r.Method, r.URL.Path, r.Header.Get("If-None-Match"), passed)
+		}
+	}
+	r := h.asking(path + ".pem")
+	r.Header.Set("If-None-Match", h.get(path+".pem").Header().Get("ETag"))
+	if code := h.from("192.0.2.9:1", r); code != http.StatusNotModified {
+		t.Errorf("a list that did not change is sent again: %d", code)
+	}
+}
+
 // TestANetworkOfSixIsOneSource: whoever has a /64 has no more than anybody else, and
 // millions of them do not fill the memory.
 func TestANetworkOfSixIsOneSource(t *testing.T) {
