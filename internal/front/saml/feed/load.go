@@ -295,7 +295,7 @@ func (k *Keeper) enforce(ctx context.Context, s State, l Loaded, d difference, r
 		if err := writeRows(tx, s.ID, d.fresh, d.seen); err != nil {
 			return err
 		}
-		if err := markGone(tx, s, d.gone); err != nil {
+		if err := markGone(tx, s.ID, d.gone); err != nil {
 			return err
 		}
 		facts := map[string]string{
@@ -326,15 +326,11 @@ func writeRows(tx *store.Tx, feed string, ids []string, seen map[string]hash) er
 	return nil
 }
 
-// markGone lets services that are published no more live as long as the document that
-// had them.
-func markGone(tx *store.Tx, s State, ids []string) error {
+// markGone ends services that are published no more: it is how a federation says that
+// they are not to be believed any longer.
+func markGone(tx *store.Tx, feed string, ids []string) error {
 	for part := range slices.Chunk(ids, rowsAtOnce) {
-		until := s.Loaded.ValidUntil
-		if until.IsZero() { // it was disowned
-			until = tx.Now
-		}
-		args := []any{s.ID, store.Millis(until)}
+		args := []any{feed, store.Millis(tx.Now)}
 		marks := make([]string, 0, len(part))
 		for _, id := range part {
 			args = append(args, id)
