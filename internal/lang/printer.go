@@ -22,6 +22,19 @@ func (p Printer) Tag() Tag { return p.tag }
 // Has tells whether a message exists.
 func (p Printer) Has(id string) bool { return p.words != nil && p.words.find(p.tag, id) != nil }
 
+// Fixed gives a sentence that has nothing to fill in; false when there is no such message
+// or it has facts.
+func (p Printer) Fixed(id string) (string, bool) {
+	if p.words == nil {
+		return "", false
+	}
+	m := p.words.find(p.tag, id)
+	if m == nil || !m.plain {
+		return "", false
+	}
+	return m.source.Other, true
+}
+
 // T gives a sentence, filled with alternating fact names and values. A mistake in
 // the call (unknown id, missing fact) stops a test; in service it is logged and the
 // id or a dash is shown. The result is plain text: the caller escapes it.

@@ -35,6 +35,7 @@ type Book struct {
 	// sources give what others have registered, in order.
 	sources []Source
 	rules   atomic.Pointer[Rules] // read last
+	kept    kept
 }
 
 // New opens the book. mac must give the same result for ever for the same

@@ -95,11 +95,22 @@ func (b *Book) Also(s Source) { b.sources = append(b.sources, s) }
 // Registered reads a party that the university registered itself; ErrNone when there
 // is none, whatever federations publish.
 func (b *Book) Registered(tx *store.Tx, id string) (Party, error) {
-	p, err := scan(tx.QueryRow("SELECT "+columns+" FROM rp_party WHERE id = $1", id))
-	if errors.Is(err, store.ErrNoRows) {
-		return Party{}, ErrNone
+	var m mark
+	err := tx.QueryRow("SELECT version, created_at, updated_at FROM rp_party WHERE id = $1", id).Scan(&m.version, &m.created, &m.updated)
+	if err == nil {
+		if p, ok := b.kept.get(id, m); ok {
+			return p, nil
+		}
+		var p Party
+		if p, err = scan(tx.QueryRow("SELECT "+columns+" FROM rp_party WHERE id = $1", id)); err == nil {
+			b.kept.put(p, tx.Now)
+			return p, nil
+		}
 	}
-	return p, err
+	if errors.Is(err, store.ErrNoRows) {
+		err = ErrNone
+	}
+	return Party{}, err
 }
 
 // Serving reads a party that people may sign in to now: ErrNone also for one that is

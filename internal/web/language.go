@@ -75,8 +75,8 @@ func (s *Site) switchTo(r *http.Request, again string) []language {
 		here = r.URL
 	}
 	var list []language
+	query := here.Query()
 	for _, tag := range s.cfg.Words.Tags() {
-		query := here.Query()
 		query.Set(langParam, string(tag))
 		link := url.URL{Path: "/" + strings.TrimLeft(here.Path, "/"), RawQuery: query.Encode()} // never "//host"
 		list = append(list, language{Tag: tag, Name: s.cfg.Words.In(tag).T("lang.name"), URL: link.RequestURI(), Here: tag == Lang(r).Tag()})

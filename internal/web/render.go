@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 
 	"seimon/internal/lang"
 )
@@ -114,6 +115,7 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, p page) error {
 	securePage(h, images, sources(p.FormAction), p.Asks)
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", string(tag))
+	h.Set("Content-Length", strconv.Itoa(out.Len()))
 	w.WriteHeader(max(p.Status, http.StatusOK))
 	_, err := w.Write(out.Bytes())
 	if err != nil {

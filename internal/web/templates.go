@@ -85,6 +85,7 @@ func (t *templates) run(w io.Writer, tag lang.Tag, name string, data any) error 
 		ready := map[lang.Tag]*template.Template{}
 		for tag, master := range t.master {
 			ready[tag] = template.Must(master.Clone())
+			t.fold(ready[tag], t.site.cfg.Words.In(tag).Fixed)
 		}
 		t.ready = ready
 	})
