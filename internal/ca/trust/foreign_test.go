@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -370,6 +371,17 @@ func bent(t testing.TB, c *x509.Certificate) *x509.Certificate {
 	return out
 }
 
+// spent is the processor time of this program so far: a busy machine is not what is
+// measured.
+func spent(t testing.TB) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 // A dozen authorities that all sign each other make a hundred million paths; the work
 // is bounded.
 func TestAMazeOfAuthoritiesCostsLittle(t *testing.T) {
@@ -384,11 +396,11 @@ func TestAMazeOfAuthoritiesCostsLittle(t *testing.T) {
 			Subject: name, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign, NotBefore: e.cert.NotBefore, NotAfter: e.cert.NotAfter,
 		}, key.key.Public()))
 	}
-	began := time.Now()
+	began := spent(t)
 	if v := h.judge(presented...); code(v) != "C7.unknown" {
 		t.Errorf("%+v", v)
 	}
-	if took := time.Since(began); took > time.Second {
+	if took := spent(t) - began; took > time.Second {
 		t.Errorf("it took %s", took)
 	}
 }

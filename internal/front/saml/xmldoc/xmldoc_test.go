@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -184,20 +185,30 @@ func TestWorkIsBounded(t *testing.T) {
 	for i := range 32 {
 		keep = append(keep, fmt.Sprintf("p%d_0", i%30))
 	}
-	// The quickest of a few tries: a busy machine is not what is measured.
 	least := time.Hour
 	for range 5 {
-		begun := time.Now()
+		begun := spent(t)
 		n, err := Parse([]byte(dearest(120)), Limits{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		Canonical(n, keep, nil)
-		if least = min(least, time.Since(begun)); least <= time.Second {
+		if least = min(least, spent(t)-begun); least <= time.Second {
 			break
 		}
 	}
 	if least > time.Second {
 		t.Errorf("a message of 60 kB takes %s", least)
 	}
+}
+
+// spent is the processor time of this program so far: a busy machine is not what is
+// measured.
+func spent(t testing.TB) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
