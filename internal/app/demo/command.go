@@ -65,8 +65,8 @@ func (c *Command) Run(d *app.Desk) (err error) {
 	ctx, stop := context.WithCancel(d.Context())
 	defer stop()
 	done := make(chan error, 1)
-	go func() { done <- t.Serve(ctx) }()
-	if err := t.wait(ctx, 10*time.Second); err != nil {
+	go func() { done <- t.Serve(ctx); stop() }()
+	if err := t.wait(ctx, time.Minute); err != nil {
 		stop()
 		return errors.Join(err, <-done)
 	}

@@ -69,7 +69,7 @@ func start(t testing.TB, args ...string) *running {
 		}
 	case code := <-r.ended:
 		t.Fatalf("the demo ended with %d: %s", code, r.errors)
-	case <-time.After(30 * time.Second):
+	case <-time.After(3 * time.Minute):
 		t.Fatal("the demo does not begin")
 	}
 	t.Cleanup(func() {
@@ -92,7 +92,7 @@ func (r *running) newClient() *http.Client {
 		r.t.Fatalf("%s holds no certificate", r.CAFile)
 	}
 	return &http.Client{
-		Timeout:       20 * time.Second,
+		Timeout:       2 * time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			TLSClientConfig: &tls.Config{RootCAs: pool},
@@ -505,7 +505,7 @@ func (r *running) testEnd(t *testing.T) {
 		if code != 0 {
 			t.Errorf("ended with %d: %s", code, r.errors)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the demo does not end")
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {

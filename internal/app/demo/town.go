@@ -336,7 +336,7 @@ func (t *Town) certPattern() string {
 	return "https://*." + certHost + ":" + port + "/"
 }
 
-// wait returns when the gate answers.
+// wait returns when the gate answers that it is ready.
 func (t *Town) wait(ctx context.Context, most time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
@@ -344,13 +344,19 @@ func (t *Town) wait(ctx context.Context, most time.Duration) error {
 	if err != nil {
 		return err
 	}
-	answer, err := t.client().Do(r)
-	if err != nil {
-		return fmt.Errorf("the demo does not answer: %w", err)
+	for client := t.client(); ; {
+		answer, err := client.Do(r)
+		if err == nil {
+			answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				return nil
+			}
+			err = fmt.Errorf("status %d", answer.StatusCode)
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("the demo is not ready: %w", err)
+		}
 	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("the demo is not ready: status %d", answer.StatusCode)
-	}
-	return nil
 }
