@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -58,19 +59,25 @@ func install(t *testing.T) *site {
 	return s
 }
 
-// free finds a port that nobody uses.
+// free gives a port that nobody else gets before the test is over: the system gives away
+// none of these by itself, and a name that is taken keeps it from other tests.
 func free(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, many = 20000, 10000
+	for i := range many {
+		port := strconv.Itoa(first + (os.Getpid()*37+i)%many)
+		mine, err := net.Listen("unix", "@seimon-test-port-"+port)
+		if err != nil {
+			continue
+		}
+		t.Cleanup(func() { mine.Close() })
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	t.Fatal("no port is free")
+	return ""
 }
 
 func (s *site) text() string {
@@ -208,7 +215,7 @@ func (g *serving) get(path string, header ...string) (int, string) {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(text)
-	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DialContext: dial, DisableKeepAlives: true}}
+	client := &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DialContext: dial, DisableKeepAlives: true}}
 	q, err := http.NewRequest(http.MethodGet, "https://sso.localhost:"+g.port()+path, nil)
 	if err != nil {
 		g.t.Fatal(err)
@@ -353,7 +360,7 @@ func TestServeDrains(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(20 * time.Second)) //nolint:errcheck // a missing deadline only makes a failure slow
+	conn.SetDeadline(time.Now().Add(2 * time.Minute)) //nolint:errcheck // a missing deadline only makes a failure slow
 	in := bufio.NewReader(conn)
 	fmt.Fprintf(conn, "POST /oidc/token HTTP/1.1\r\nHost: sso.localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
 	if line, err := in.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
