@@ -88,6 +88,11 @@ func (x houses) bring(tx *store.Tx, c *x509.Certificate, how func(*store.Tx, *fa
 	if err != nil {
 		return err
 	}
+	if v.Foreign != "" && v.Account != "" { // known, so that a later list of its issuer is held against it
+		if err := x.h.Trust.Seen(tx, v.Foreign, c, v.Account); err != nil {
+			return err
+		}
+	}
 	return how(tx, x.h.Bindings, v, c)
 }
 

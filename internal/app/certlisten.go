@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"seimon/internal/audit"
 	"seimon/internal/authn"
 	"seimon/internal/ca"
 	"seimon/internal/ca/trust"
@@ -20,6 +21,7 @@ import (
 	"seimon/internal/directory"
 	"seimon/internal/factor"
 	"seimon/internal/factor/clientcert"
+	"seimon/internal/session"
 	"seimon/internal/store"
 )
 
@@ -119,7 +121,7 @@ func (c *Config) certNames() (certdoor.Names, error) {
 // is offered it.
 func newClientcert(h *House) (factor.Factor, error) {
 	known := registrar{h.People}
-	h.Trust = trust.New(h.DB, h.CA, known, trust.Config{Log: h.Log})
+	h.Trust = trust.New(h.DB, h.CA, known, trust.Config{Log: h.Log, Ended: h.endedElsewhere})
 	h.OnIssue = append(h.OnIssue, func(tx *store.Tx, c ca.Certificate) error { return clientcert.Register(tx, h.Bindings, c) })
 	h.OnRevoke = append(h.OnRevoke, h.cutCertificate)
 	h.tries = clientcert.NewAttempts(h.DB)
@@ -145,30 +147,70 @@ func (h *House) cutCertificate(tx *store.Tx, c ca.Certificate) error {
 	if err != nil || binding == "" {
 		return err
 	}
+	ended, clients, err := h.endResting(tx, c, binding, why)
+	if err != nil {
+		return err
+	}
+	return h.recordCut(tx, c, why, ended, clients)
+}
+
+// endedElsewhere is cutCertificate for a certificate of another house, when a list of
+// its issuer names it. The sign-in method stays during a hold: the list refuses it for as
+// long as it lasts.
+func (h *House) endedElsewhere(tx *store.Tx, e trust.Ended) (held bool, err error) {
+	b, name, err := clientcert.Bound(tx, h.Bindings, e.Certificate)
+	if errors.Is(err, factor.ErrNone) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	c := ca.Certificate{ID: name, Account: b.Account, DER: e.Certificate.Raw}
+	why := "certificate revoked by its issuer"
+	if e.Held {
+		why = "certificate put on hold by its issuer"
+	} else if _, err := clientcert.Unregister(tx, h.Bindings, c); err != nil {
+		return false, err
+	}
+	ended, clients, err := h.endResting(tx, c, b.ID, why)
+	if err != nil || e.Held && len(ended)+len(clients) == 0 {
+		return e.Held, err
+	}
+	err = h.Audit.Append(tx, audit.Event{Type: "certificate.elsewhere.ended", Account: b.Account, Actor: "system", Facts: map[string]string{
+		"certificate": name, "anchor": e.Anchor, "name": e.Name, "tail": e.Tail, "reason": e.Reason, "since": e.Since.UTC().Format(time.RFC3339),
+	}})
+	if err != nil {
+		return e.Held, err
+	}
+	return e.Held, h.recordCut(tx, c, why, ended, clients)
+}
+
+// endResting ends the sessions and the offline access of an account that rest on the
+// binding of a certificate, and has their services told.
+func (h *House) endResting(tx *store.Tx, c ca.Certificate, binding, why string) (ended []session.Session, clients []string, err error) {
 	visits, err := h.visitsOf(tx, c.Account)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	ended, err := h.Sessions.EndResting(tx, c.Account, binding, why)
+	ended, err = h.Sessions.EndResting(tx, c.Account, binding, why)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if err := h.recordTelling(tx, c, ended, visits); err != nil {
-		return err
+		return nil, nil, err
 	}
-	var clients []string
 	for _, f := range h.Hall.Fronts() {
 		if x, ok := f.(interface {
 			EndResting(tx *store.Tx, account authn.AccountID, binding, why string) ([]string, error)
 		}); ok {
 			lost, err := x.EndResting(tx, c.Account, binding, why)
 			if err != nil {
-				return err
+				return nil, nil, err
 			}
 			clients = append(clients, lost...)
 		}
 	}
-	return h.recordCut(tx, c, why, ended, clients)
+	return ended, clients, nil
 }
 
 // openCertdoor opens the door at which certificates are shown.

@@ -102,8 +102,9 @@ func (t *Trust) keep(digest string, l *chain.List) {
 	t.lists[digest] = l
 }
 
-// Fetch gets the lists that are due, from the configured addresses only. A list that
-// cannot be had or is not good leaves the one before in place; the fault is noted.
+// Fetch gets the lists that are due, from the configured addresses only, and ends what
+// rests on a certificate that one of them names. A list that cannot be had or is not
+// good leaves the one before in place; the fault is noted.
 func (t *Trust) Fetch(ctx context.Context) error {
 	var anchors []*parsed
 	known := map[string]List{}
@@ -133,6 +134,9 @@ func (t *Trust) Fetch(ctx context.Context) error {
 			if err := t.fetch(ctx, a, address, before); err != nil {
 				faults = append(faults, err)
 			}
+		}
+		if err := t.enforce(ctx, a); err != nil {
+			faults = append(faults, err)
 		}
 	}
 	return errors.Join(faults...)

@@ -42,7 +42,11 @@ type Known struct {
 type Config struct {
 	// Client fetches revocation lists; a client with limits of its own when nil.
 	Client *http.Client
-	Log    *slog.Logger
+	// Ended ends what rests on a certificate that its issuer has revoked, in one
+	// transaction, and tells whether a binding remains that may come back. It is called again
+	// for what it ended already. Nil: nothing rests on certificates here.
+	Ended func(tx *store.Tx, e Ended) (held bool, err error)
+	Log   *slog.Logger
 }
 
 // Trust judges certificates. It is safe for concurrent use.

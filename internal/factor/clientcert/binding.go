@@ -181,6 +181,13 @@ func foreignBinding(v trust.Verdict, leaf *x509.Certificate) factor.Binding {
 	}
 }
 
+// Bound gives the binding in use of a certificate, whose ever it is, or factor.ErrNone; and
+// the name under which other rooms know a certificate of another house.
+func Bound(tx *store.Tx, bindings *factor.Bindings, leaf *x509.Certificate) (b factor.Binding, name string, err error) {
+	b, err = bindings.ByIdentifier(tx, Kind, identifier(leaf.Raw))
+	return b, foreign + identifier(leaf.Raw), err
+}
+
 // Unregister takes a certificate out of use and returns the id of its binding, empty
 // when there is none; a hook calls it in the transaction that revokes.
 func Unregister(tx *store.Tx, bindings *factor.Bindings, c ca.Certificate) (string, error) {

@@ -195,6 +195,13 @@ func (l *List) of(c *x509.Certificate) (entry, bool) {
 	return e, ok
 }
 
+// Lists tells whether the list has an entry for a certificate. What the entry means,
+// Validate says: it knows the list's signature, scope and age.
+func (l *List) Lists(c *x509.Certificate) bool {
+	_, ok := l.of(c)
+	return ok
+}
+
 // nameKey is a name in its compared form as one string.
 func nameKey(raw []byte) (string, error) {
 	parts, err := Name(raw)

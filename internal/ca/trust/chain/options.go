@@ -55,6 +55,8 @@ type Options struct {
 	// that every certificate below the anchor is covered by one.
 	Lists  []*List
 	Status bool
+	// Silent lets pass what no list covers: only a certificate that a list names is refused.
+	Silent bool
 	// Stale is how long after its nextUpdate a list may still be used.
 	Stale time.Duration
 }

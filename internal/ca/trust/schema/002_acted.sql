@@ -1,0 +1,1 @@
+ALTER TABLE trust_list ADD COLUMN acted TEXT NOT NULL DEFAULT '';
