@@ -67,6 +67,15 @@ func viewCertificate(tx *store.Tx, o Office, c Certificate) certView {
 	return v
 }
 
+// viewWhole adds its time line.
+func viewWhole(tx *store.Tx, o Office, c Certificate) (v certView, err error) {
+	v = viewCertificate(tx, o, c)
+	if o.Trail != nil && !c.Issued.IsZero() {
+		v.Trail, err = o.Trail(tx, c)
+	}
+	return v, err
+}
+
 func printCertificates(w io.Writer, o Office, ctx context.Context, list []Certificate) error {
 	out := []certView{}
 	err := o.DB.Read(ctx, func(tx *store.Tx) error {
@@ -157,10 +166,7 @@ func (c *CertShow) Run(env Env) error {
 		if k, err = locate(tx, o, c.Certificate); err != nil {
 			return err
 		}
-		view = viewCertificate(tx, o, k)
-		if o.Trail != nil && !k.Issued.IsZero() {
-			view.Trail, err = o.Trail(tx, k)
-		}
+		view, err = viewWhole(tx, o, k)
 		return err
 	})
 	if err != nil {
@@ -307,11 +313,12 @@ func wanting(reason string) string {
 type CertRevoke struct {
 	Certificate string `arg:"" help:"Id, serial, or USER/LABEL of the certificate."`
 	Reason      string `help:"Why (${enum})." enum:"unspecified,keyCompromise,affiliationChanged,superseded,cessationOfOperation,certificateHold,privilegeWithdrawn" default:"unspecified"`
+	JSON        bool   `help:"Print JSON."`
 }
 
 // Run revokes the certificate.
 func (c *CertRevoke) Run(env Env) error {
-	return change(env, c.Certificate, func(tx *store.Tx, o Office, id string) (Certificate, error) {
+	return change(env, c.Certificate, c.JSON, func(tx *store.Tx, o Office, id string) (Certificate, error) {
 		return o.CA.Revoke(tx, id, Reason(c.Reason), o.Actor)
 	})
 }
@@ -319,11 +326,12 @@ func (c *CertRevoke) Run(env Env) error {
 // CertRestore is "seimon cert restore".
 type CertRestore struct {
 	Certificate string `arg:"" help:"Id, serial, or USER/LABEL of the certificate."`
+	JSON        bool   `help:"Print JSON."`
 }
 
 // Run ends the hold.
 func (c *CertRestore) Run(env Env) error {
-	return change(env, c.Certificate, func(tx *store.Tx, o Office, id string) (Certificate, error) {
+	return change(env, c.Certificate, c.JSON, func(tx *store.Tx, o Office, id string) (Certificate, error) {
 		k, err := o.CA.Restore(tx, id, o.Actor)
 		if err == nil && k.State == Revoked {
 			err = fmt.Errorf("%s was revoked for good (%s) and does not come back: issue another one", k.Name, k.Reason)
@@ -333,21 +341,28 @@ func (c *CertRestore) Run(env Env) error {
 }
 
 // change finds a certificate, changes it and says how it stands then.
-func change(env Env, text string, fn func(tx *store.Tx, o Office, id string) (Certificate, error)) error {
+func change(env Env, text string, asJSON bool, fn func(tx *store.Tx, o Office, id string) (Certificate, error)) error {
 	o, err := env.Authority()
 	if err != nil {
 		return err
 	}
 	var k Certificate
+	var view certView
 	err = o.DB.Write(env.Context(), func(tx *store.Tx) error {
 		if k, err = locate(tx, o, text); err != nil {
 			return err
 		}
-		k, err = fn(tx, o, k.ID)
+		if k, err = fn(tx, o, k.ID); err != nil || !asJSON {
+			return err
+		}
+		view, err = viewWhole(tx, o, k)
 		return err
 	})
 	if err != nil {
 		return named(err, "certificate", text)
+	}
+	if asJSON {
+		return printJSON(env.Out(), view)
 	}
 	if k.State == Revoked {
 		fmt.Fprintf(env.Out(), "%s (%s, ends with %s) is revoked since %s: %s.\n", k.Name, k.ID, k.Tail(), k.Revoked.Format(time.RFC3339), k.Reason)

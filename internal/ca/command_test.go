@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -200,6 +201,21 @@ func TestCommandsLeadFromNothingToARevokedCertificate(t *testing.T) {
 	}
 	if out := d.must("cert restore " + id); !strings.Contains(out, "is active") {
 		t.Error(out)
+	}
+	for _, step := range []struct{ command, state, reason string }{
+		{"cert revoke " + id + " --reason certificateHold --json", "revoked", "certificateHold"},
+		{"cert restore " + id + " --json", "active", ""},
+	} {
+		var told, shown map[string]any
+		if err := errors.Join(json.Unmarshal([]byte(d.must(step.command)), &told), json.Unmarshal([]byte(d.must("cert show "+id+" --json")), &shown)); err != nil {
+			t.Fatal(err)
+		}
+		if reason, _ := told["reason"].(string); told["state"] != step.state || reason != step.reason || told["id"] != id || (told["revoked"] != nil) != (reason != "") {
+			t.Errorf("%s: %v", step.command, told)
+		}
+		if !reflect.DeepEqual(told, shown) {
+			t.Errorf("%s tells %v, and show %v", step.command, told, shown)
+		}
 	}
 	d.must("cert revoke " + id)
 	d.wrong("cert restore "+id, "revoked for good (unspecified)")
