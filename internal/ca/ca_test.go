@@ -12,6 +12,7 @@ import (
 
 	"seimon/internal/ca"
 	"seimon/internal/keyring"
+	"seimon/internal/keyring/keyringtest"
 	"seimon/internal/store"
 	"seimon/internal/store/storetest"
 )
@@ -31,10 +32,7 @@ func open(t testing.TB, change ...func(*ca.Config)) *house {
 	t.Helper()
 	db, clock := storetest.Open(t, ca.Schema(), keyring.Schema())
 	h := &house{t: t, db: db, clock: clock}
-	var err error
-	if h.ring, err = keyring.Open(t.Context(), db, keyring.Config{Master: bytes.Repeat([]byte("k"), 32)}); err != nil {
-		t.Fatal(err)
-	}
+	h.ring = keyringtest.Open(t, db, bytes.Repeat([]byte("k"), 32))
 	h.ca = h.another(change...)
 	return h
 }

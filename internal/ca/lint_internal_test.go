@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"seimon/internal/keyring"
+	"seimon/internal/keyring/keyringtest"
 	"seimon/internal/store/storetest"
 )
 
@@ -31,11 +32,9 @@ type bench struct {
 func newBench(t *testing.T, profile string) *bench {
 	t.Helper()
 	db, clock := storetest.Open(t, Schema(), keyring.Schema())
-	ring, err := keyring.Open(t.Context(), db, keyring.Config{Master: bytes.Repeat([]byte("k"), 32)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring := keyringtest.Open(t, db, bytes.Repeat([]byte("k"), 32))
 	b := &bench{}
+	var err error
 	if b.a, err = Open(t.Context(), db, Config{Seal: ring, Base: "http://pki.example.ac.jp", Realm: "example.ac.jp"}); err != nil {
 		t.Fatal(err)
 	}

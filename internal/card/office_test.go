@@ -26,6 +26,7 @@ import (
 	"seimon/internal/card/piv"
 	"seimon/internal/directory"
 	"seimon/internal/keyring"
+	"seimon/internal/keyring/keyringtest"
 	"seimon/internal/lang"
 	"seimon/internal/store"
 	"seimon/internal/store/storetest"
@@ -55,8 +56,7 @@ func open(t *testing.T) *counter {
 	h := &counter{t: t, files: map[string]string{}}
 	h.db, h.clock = storetest.Open(t, card.Schema(), ca.Schema(), keyring.Schema(), directory.Schema(), audit.Schema(), trust.Schema())
 	var err error
-	h.ring, err = keyring.Open(t.Context(), h.db, keyring.Config{Master: bytes.Repeat([]byte("k"), 32)})
-	h.must(err)
+	h.ring = keyringtest.Open(t, h.db, bytes.Repeat([]byte("k"), 32))
 	h.words, err = lang.New(time.UTC, card.Words())
 	h.must(err)
 	book := card.NewBook()

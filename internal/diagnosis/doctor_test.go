@@ -12,6 +12,7 @@ import (
 	"seimon/internal/audit"
 	"seimon/internal/diagnosis"
 	"seimon/internal/keyring"
+	"seimon/internal/keyring/keyringtest"
 	"seimon/internal/lang"
 	"seimon/internal/mail"
 	"seimon/internal/policy"
@@ -96,10 +97,7 @@ func TestCheckClock(t *testing.T) {
 
 func TestCheckKeys(t *testing.T) {
 	db, clock := storetest.Open(t, keyring.Schema())
-	ring, err := keyring.Open(t.Context(), db, keyring.Config{Master: []byte(strings.Repeat("m", 32))})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring := keyringtest.Open(t, db, []byte(strings.Repeat("m", 32)))
 	const every = 90 * 24 * time.Hour
 	for _, c := range []struct {
 		pass time.Duration

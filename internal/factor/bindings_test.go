@@ -12,6 +12,7 @@ import (
 	"seimon/internal/authn"
 	"seimon/internal/factor"
 	"seimon/internal/keyring"
+	"seimon/internal/keyring/keyringtest"
 	"seimon/internal/store"
 	"seimon/internal/store/storetest"
 )
@@ -25,10 +26,7 @@ type shelf struct {
 
 func open(t *testing.T) shelf {
 	db, clock := storetest.Open(t, keyring.Schema(), factor.Schema())
-	ring, err := keyring.Open(t.Context(), db, keyring.Config{Master: bytes.Repeat([]byte{7}, 32)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring := keyringtest.Open(t, db, bytes.Repeat([]byte{7}, 32))
 	return shelf{factor.NewBindings(db, ring), db, clock, t}
 }
 

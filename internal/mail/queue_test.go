@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"seimon/internal/keyring"
+	"seimon/internal/keyring/keyringtest"
 	"seimon/internal/lang"
 	"seimon/internal/store"
 	"seimon/internal/store/storetest"
@@ -60,10 +61,7 @@ func config(transport Transport) Config {
 func newOffice(t testing.TB) *office {
 	t.Helper()
 	db, clock := storetest.Open(t, Schema(), keyring.Schema())
-	ring, err := keyring.Open(t.Context(), db, keyring.Config{Master: bytes.Repeat([]byte{1}, 32)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring := keyringtest.Open(t, db, bytes.Repeat([]byte{1}, 32))
 	o := &office{t: t, db: db, clock: clock, ring: ring, memory: &Memory{}}
 	o.q = o.queue(o.memory)
 	return o

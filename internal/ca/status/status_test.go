@@ -28,6 +28,7 @@ import (
 	"seimon/internal/ca"
 	"seimon/internal/ca/status"
 	"seimon/internal/keyring"
+	"seimon/internal/keyring/keyringtest"
 	"seimon/internal/store"
 	"seimon/internal/store/storetest"
 )
@@ -50,9 +51,7 @@ func open(t testing.TB) *house {
 	db, clock := storetest.Open(t, ca.Schema(), keyring.Schema(), status.Schema())
 	h := &house{t: t, db: db, clock: clock}
 	var err error
-	if h.ring, err = keyring.Open(t.Context(), db, keyring.Config{Master: bytes.Repeat([]byte("k"), 32)}); err != nil {
-		t.Fatal(err)
-	}
+	h.ring = keyringtest.Open(t, db, bytes.Repeat([]byte("k"), 32))
 	hook := func(tx *store.Tx, c ca.Certificate) error { return h.status.Changed(tx, c) }
 	h.ca, err = ca.Open(t.Context(), db, ca.Config{
 		Seal: h.ring, MAC: h.ring.MAC, Base: base, Realm: "example.ac.jp", Shards: 4, OnIssue: hook, OnRevoke: hook, OnOrphan: hook,

@@ -18,6 +18,7 @@ import (
 	"seimon/internal/ca"
 	"seimon/internal/ca/trust"
 	"seimon/internal/keyring"
+	"seimon/internal/keyring/keyringtest"
 	"seimon/internal/store"
 	"seimon/internal/store/storetest"
 )
@@ -65,11 +66,9 @@ func (p people) Page(_ *store.Tx, after string, limit int) ([]trust.Known, error
 func open(t testing.TB) *house {
 	t.Helper()
 	db, clock := storetest.Open(t, ca.Schema(), keyring.Schema(), trust.Schema())
-	ring, err := keyring.Open(t.Context(), db, keyring.Config{Master: bytes.Repeat([]byte("k"), 32)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring := keyringtest.Open(t, db, bytes.Repeat([]byte("k"), 32))
 	h := &house{t: t, db: db, clock: clock}
+	var err error
 	h.ca, err = ca.Open(t.Context(), db, ca.Config{Seal: ring, MAC: ring.MAC, Base: "http://pki.example.ac.jp", Realm: "example.ac.jp"})
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"seimon/internal/factor"
 	"seimon/internal/factor/clientcert"
 	"seimon/internal/keyring"
+	"seimon/internal/keyring/keyringtest"
 	"seimon/internal/store"
 	"seimon/internal/store/storetest"
 )
@@ -18,10 +19,7 @@ import (
 // on anew. Only the card that it was cut off with brings it back.
 func TestARemovedCertificateIsNotBroughtBack(t *testing.T) {
 	db, clock := storetest.Open(t, factor.Schema(), keyring.Schema())
-	ring, err := keyring.Open(t.Context(), db, keyring.Config{Master: []byte("0123456789abcdef0123456789abcdef")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring := keyringtest.Open(t, db, []byte("0123456789abcdef0123456789abcdef"))
 	bindings := factor.NewBindings(db, ring)
 	leaf := &x509.Certificate{Raw: []byte("a certificate"), NotBefore: clock.Now(), NotAfter: clock.Now().AddDate(1, 0, 0)}
 	v := trust.Verdict{Foreign: "anc_1", Account: authn.AccountID("acc_1"), Name: "Card 1", Tail: "77"}

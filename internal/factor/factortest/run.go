@@ -12,6 +12,7 @@ import (
 	"seimon/internal/authn"
 	"seimon/internal/factor"
 	"seimon/internal/keyring"
+	"seimon/internal/keyring/keyringtest"
 	"seimon/internal/lang"
 	"seimon/internal/store"
 	"seimon/internal/store/storetest"
@@ -121,10 +122,7 @@ func Run(t *testing.T, h Harness) {
 func open(t *testing.T, h Harness) *bench {
 	schemas := append([]store.Schema{keyring.Schema(), factor.Schema()}, h.Schemas...)
 	db, clock := storetest.Open(t, schemas...)
-	ring, err := keyring.Open(t.Context(), db, keyring.Config{Master: bytes.Repeat([]byte{3}, 32)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring := keyringtest.Open(t, db, bytes.Repeat([]byte{3}, 32))
 	words, err := lang.New(nil, append([]lang.Source{h.Words}, h.More...)...)
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"seimon/internal/factor"
 	"seimon/internal/factor/mailcode"
 	"seimon/internal/keyring"
+	"seimon/internal/keyring/keyringtest"
 	"seimon/internal/lang"
 	"seimon/internal/mail"
 	"seimon/internal/store"
@@ -42,10 +43,7 @@ type bench struct {
 
 func open(t testing.TB) *bench {
 	db, clock := storetest.Open(t, keyring.Schema(), factor.Schema(), mail.Schema(), mailcode.Schema())
-	ring, err := keyring.Open(t.Context(), db, keyring.Config{Master: bytes.Repeat([]byte{7}, 32)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring := keyringtest.Open(t, db, bytes.Repeat([]byte{7}, 32))
 	words, err := lang.New(time.UTC, mail.Words(), mailcode.Words())
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"seimon/internal/factor"
 	"seimon/internal/factor/password"
 	"seimon/internal/keyring"
+	"seimon/internal/keyring/keyringtest"
 	"seimon/internal/store"
 	"seimon/internal/store/storetest"
 )
@@ -33,10 +34,7 @@ type bench struct {
 
 func open(t testing.TB, cfg password.Config) bench {
 	db, clock := storetest.Open(t, keyring.Schema(), factor.Schema())
-	ring, err := keyring.Open(t.Context(), db, keyring.Config{Master: bytes.Repeat([]byte{7}, 32)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring := keyringtest.Open(t, db, bytes.Repeat([]byte{7}, 32))
 	if cfg.Memory == 0 {
 		cfg.Memory, cfg.Time = 64, 1
 	}

@@ -14,6 +14,7 @@ import (
 	"seimon/internal/factor"
 	"seimon/internal/factor/totp"
 	"seimon/internal/keyring"
+	"seimon/internal/keyring/keyringtest"
 	"seimon/internal/store"
 	"seimon/internal/store/storetest"
 )
@@ -32,10 +33,7 @@ type bench struct {
 
 func open(t testing.TB, cfg totp.Config) *bench {
 	db, clock := storetest.Open(t, keyring.Schema(), factor.Schema())
-	ring, err := keyring.Open(t.Context(), db, keyring.Config{Master: bytes.Repeat([]byte{7}, 32)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring := keyringtest.Open(t, db, bytes.Repeat([]byte{7}, 32))
 	b := factor.NewBindings(db, ring)
 	return &bench{Factor: totp.New(cfg, b), t: t, db: db, clock: clock, bindings: b, transaction: "trx_1"}
 }

@@ -27,6 +27,7 @@ import (
 	"seimon/internal/login/logintest"
 	"seimon/internal/rp"
 	"seimon/internal/store"
+	"seimon/internal/store/storetest"
 	"seimon/internal/web/webtest"
 )
 
@@ -100,10 +101,11 @@ func found(t *testing.T) *town {
 		g.Hall.Open(s,
 			oidc.New(oidc.Rooms{DB: g.DB, Hall: g.Hall, Exit: g.Exit, Parties: g.book, People: g.People, Sessions: g.Sessions, Ring: g.Ring, Audit: g.Audit, Words: g.Words, Client: client}),
 			cas.New(cas.Rooms{DB: g.DB, Hall: g.Hall, Exit: g.Exit, Parties: g.book, Sessions: g.Sessions, Ring: g.Ring, Audit: g.Audit, Client: client})),
-		g.Site.Templates(oidc.Templates()), g.Site.Templates(saml.Templates()), g.Site.Templates(cas.Templates()), g.Site.Check(), s.Found(t.Context()))
+		g.Site.Templates(oidc.Templates()), g.Site.Templates(saml.Templates()), g.Site.Templates(cas.Templates()), g.Site.Check())
 	if err != nil {
 		t.Fatal(err)
 	}
+	storetest.Keep(t, g.DB, s.EntityID(), "saml_key", func() error { return s.Found(t.Context()) })
 	text := logintest.Policy[:strings.Index(logintest.Policy, "[[rule]]")] + "[group.staff]\nja = \"職員\"\nen = \"Staff\"\n\n[[rule]]\nname = \"everything\"\nclasses = 1\n"
 	for _, protocol := range protocols {
 		text += fmt.Sprintf(rules, protocol)

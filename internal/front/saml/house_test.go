@@ -32,6 +32,7 @@ import (
 	"seimon/internal/login/logintest"
 	"seimon/internal/rp"
 	"seimon/internal/store"
+	"seimon/internal/store/storetest"
 	"seimon/internal/web/webtest"
 )
 
@@ -112,9 +113,10 @@ func openEmpty(t testing.TB, change ...func(*saml.Settings)) *gate {
 	g.front = saml.New(saml.Rooms{
 		DB: g.DB, Hall: g.Hall, Parties: g.book, People: g.People, Sessions: g.Sessions, Ring: g.Ring, Audit: g.Audit, Settings: settings,
 	})
-	if err := errors.Join(g.Hall.Open(g.front), g.Site.Templates(saml.Templates()), g.Site.Check(), g.front.Found(t.Context())); err != nil {
+	if err := errors.Join(g.Hall.Open(g.front), g.Site.Templates(saml.Templates()), g.Site.Check()); err != nil {
 		t.Fatal(err)
 	}
+	storetest.Keep(t, g.DB, g.front.EntityID(), "saml_key", func() error { return g.front.Found(t.Context()) })
 	g.Write(func(tx *store.Tx) error {
 		list, err := g.book.List(tx)
 		for _, p := range list {

@@ -6,6 +6,8 @@ package logintest
 import (
 	"log/slog"
 	"net/netip"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,6 +27,7 @@ import (
 	"seimon/internal/factor/totp"
 	"seimon/internal/jobs"
 	"seimon/internal/keyring"
+	"seimon/internal/keyring/keyringtest"
 	"seimon/internal/lang"
 	"seimon/internal/login"
 	"seimon/internal/login/signout"
@@ -166,12 +169,9 @@ func New(t testing.TB, schemas []store.Schema, words []lang.Source) *House {
 	t.Helper()
 	h := &House{T: t}
 	h.DB, h.Clock = storetest.Open(t, append(Schemas(), schemas...)...)
-	tokyo := time.FixedZone("Asia/Tokyo", 9*3600)
+	h.Words = h.words(append(Words(), words...))
+	h.Ring = keyringtest.Open(t, h.DB, []byte("0123456789abcdef0123456789abcdef"))
 	var err error
-	h.Words, err = lang.New(tokyo, append(Words(), words...)...)
-	h.must(err)
-	h.Ring, err = keyring.Open(t.Context(), h.DB, keyring.Config{Master: []byte("0123456789abcdef0123456789abcdef")})
-	h.must(err)
 	h.Site, err = web.New(web.Config{Origin: Origin, Words: h.Words, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})), Brand: web.Brand{
 		Name: map[lang.Tag]string{lang.JA: "正門大学", lang.EN: "Seimon University"},
 		Help: map[lang.Tag]string{lang.JA: "ヘルプデスク 内線1234", lang.EN: "Help desk, extension 1234"},
@@ -213,6 +213,25 @@ func New(t testing.TB, schemas []store.Schema, words []lang.Source) *House {
 	}
 	h.Apply(Policy)
 	return h
+}
+
+//nolint:gochecknoglobals // nothing changes the words of a test house, and reading them takes long
+var spoken sync.Map // *lang.Words, by the rooms that bring them
+
+// words reads what these rooms say, once for all houses of a test program.
+func (h *House) words(rooms []lang.Source) *lang.Words {
+	h.T.Helper()
+	var names strings.Builder
+	for _, r := range rooms {
+		names.WriteString(r.Room + " ")
+	}
+	if w, ok := spoken.Load(names.String()); ok {
+		return w.(*lang.Words)
+	}
+	w, err := lang.New(time.FixedZone("Asia/Tokyo", 9*3600), rooms...)
+	h.must(err)
+	spoken.Store(names.String(), w)
+	return w
 }
 
 // factors sets up the kinds, the password cheap enough for tests.

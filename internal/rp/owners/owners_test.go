@@ -10,6 +10,7 @@ import (
 
 	"seimon/internal/audit"
 	"seimon/internal/keyring"
+	"seimon/internal/keyring/keyringtest"
 	"seimon/internal/lang"
 	"seimon/internal/mail"
 	"seimon/internal/rp"
@@ -31,10 +32,7 @@ type bench struct {
 
 func open(t *testing.T) *bench {
 	db, clock := storetest.Open(t, rp.Schema(), audit.Schema(), mail.Schema(), keyring.Schema())
-	ring, err := keyring.Open(t.Context(), db, keyring.Config{Master: bytes.Repeat([]byte{7}, 32)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring := keyringtest.Open(t, db, bytes.Repeat([]byte{7}, 32))
 	words, err := lang.New(time.UTC, mail.Words(), owners.Words())
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,10 @@ package storetest
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"database/sql"
+	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -48,20 +51,69 @@ func (c *Clock) Add(d time.Duration) {
 // is closed and removed when the test ends.
 func Open(t testing.TB, rooms ...store.Schema) (*store.DB, *Clock) {
 	t.Helper()
-	clock := NewClock()
-	db, err := store.Open(t.Context(), store.Config{URL: URL(t), Clock: clock.Now})
-	if err != nil {
-		t.Fatal(err)
+	address := URL(t)
+	if file, ok := strings.CutPrefix(address, "sqlite:"); ok {
+		lay(t, file, rooms)
 	}
+	clock := NewClock()
+	db := migrated(t, address, clock, rooms)
 	t.Cleanup(func() {
 		if err := db.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	if err := db.Migrate(t.Context(), rooms...); err != nil {
+	return db, clock
+}
+
+func migrated(t testing.TB, address string, clock *Clock, rooms []store.Schema) *store.DB {
+	t.Helper()
+	db, err := store.Open(t.Context(), store.Config{URL: address, Clock: clock.Now})
+	if err == nil {
+		err = db.Migrate(t.Context(), rooms...)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	return db, clock
+	return db
+}
+
+//nolint:gochecknoglobals // tables are made once for all tests of a program
+var laid sync.Map // the bytes of SQLite files, by what made their tables
+
+// lay makes the file of a database with these rooms' tables, migrated when a test of the
+// program first asks for them.
+func lay(t testing.TB, file string, rooms []store.Schema) {
+	t.Helper()
+	made := sha256.New()
+	for _, r := range rooms {
+		names, err := fs.Glob(r.Files, "schema/*.sql")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			text, err := fs.ReadFile(r.Files, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(made, "%s %s %d\n%s", r.Room, name, len(text), text)
+		}
+	}
+	key := [sha256.Size]byte(made.Sum(nil))
+	content, ok := laid.Load(key)
+	if !ok {
+		first := filepath.Join(t.TempDir(), "first.db")
+		err := migrated(t, "sqlite:"+first, NewClock(), rooms).Close()
+		if err == nil {
+			content, err = os.ReadFile(first)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		laid.Store(key, content)
+	}
+	if err := os.WriteFile(file, content.([]byte), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // URL names a fresh, empty database for the test.
