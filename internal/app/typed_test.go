@@ -69,7 +69,7 @@ func seen(t *testing.T, done chan string) string {
 	select {
 	case text := <-done:
 		return text
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the terminal waits")
 		return ""
 	}

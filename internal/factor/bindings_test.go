@@ -329,7 +329,7 @@ func TestNothingStaleKeepsNobodyWaiting(t *testing.T) {
 	if err := db.Write(t.Context(), add); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	err = db.Write(t.Context(), func(tx *store.Tx) error {
 		if n, err := b.Reseal(ctx, ring.Head()); n != 0 || err != nil {

@@ -138,7 +138,7 @@ func (p *publisher) rounds(t *testing.T, n int) {
 			if !ok {
 				t.Fatal("the node ended: ", p.err.String())
 			}
-		case <-time.After(30 * time.Second):
+		case <-time.After(3 * time.Minute):
 			t.Fatal("the node does not publish: ", p.err.String())
 		}
 	}
