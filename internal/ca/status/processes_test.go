@@ -146,12 +146,15 @@ func (p *publisher) rounds(t *testing.T, n int) {
 
 // watcher reads the stored lists as fast as it can and remembers every number.
 type watcher struct {
+	mu   sync.Mutex
 	last map[string]int64
 	seen map[string]string // digest by list and number
 	bad  []string
 }
 
 func (w *watcher) look(db *store.DB, ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	return db.Read(ctx, func(tx *store.Tx) error {
 		rows, err := tx.Query("SELECT issuer, shard, number, digest FROM status_list")
 		return store.Each(rows, err, func(rows *sql.Rows) error {
@@ -173,6 +176,13 @@ func (w *watcher) look(db *store.DB, ctx context.Context) error {
 			return nil
 		})
 	})
+}
+
+// lists is how many different ones it has seen.
+func (w *watcher) lists() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.seen)
 }
 
 func TestProcessesThatPublishAtOnceNeverRepeatOrStepBackANumber(t *testing.T) {
@@ -208,6 +218,12 @@ func TestProcessesThatPublishAtOnceNeverRepeatOrStepBackANumber(t *testing.T) {
 	}
 	one.rounds(t, 3)
 	two.rounds(t, 3)
+	for range 500 { // until there was something to see
+		if w.lists() >= 50 {
+			break
+		}
+		one.rounds(t, 1)
+	}
 	for _, p := range []*publisher{one, two} {
 		p.in.Close()
 		if err := p.cmd.Wait(); err != nil {
@@ -225,8 +241,8 @@ func TestProcessesThatPublishAtOnceNeverRepeatOrStepBackANumber(t *testing.T) {
 	for _, b := range w.bad {
 		t.Error(b)
 	}
-	if len(w.seen) < 50 {
-		t.Errorf("only %d lists were seen", len(w.seen))
+	if n := w.lists(); n < 50 {
+		t.Errorf("only %d lists were seen", n)
 	}
 	complete(t, db, serials)
 }
