@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	dice "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -63,9 +64,8 @@ func install(t *testing.T) *site {
 // none of these by itself, and a name that is taken keeps it from other tests.
 func free(t *testing.T) string {
 	t.Helper()
-	const first, many = 20000, 10000
-	for i := range many {
-		port := strconv.Itoa(first + (os.Getpid()*37+i)%many)
+	for range 1000 {
+		port := strconv.Itoa(20000 + dice.IntN(10000))
 		mine, err := net.Listen("unix", "@seimon-test-port-"+port)
 		if err != nil {
 			continue
