@@ -35,7 +35,9 @@ var ErrNone = errors.New("factor: no such binding")
 var ErrTaken = errors.New("factor: identifier is taken")
 
 // retiredKept is how many removed bindings of an account and kind are remembered,
-// so that an old device can be recognised and named.
+// so that an old device can be recognised and named. Those that name a thing in the
+// world, such as a certificate, are remembered for good: sessions may rest on them, and
+// what was removed must not come back as new.
 const retiredKept = 5
 
 // Binding ties a factor to an account.
@@ -203,8 +205,15 @@ func (b *Bindings) Rename(tx *store.Tx, id, label string) error {
 	return touched(tx.Exec("UPDATE factor_binding SET label = $1 WHERE id = $2 AND state <> 'removed'", label, id))
 }
 
+// Ever returns the binding of an account with an identifier in any state, one that was
+// not removed first; ErrNone when there never was one.
+func (b *Bindings) Ever(tx *store.Tx, account authn.AccountID, kind authn.Kind, identifier string) (Binding, error) {
+	return b.one(tx, "SELECT "+columns+` FROM factor_binding WHERE account = $1 AND kind = $2 AND identifier = $3 AND identifier <> ''
+		ORDER BY CASE WHEN state = 'removed' THEN 1 ELSE 0 END, changed DESC, id LIMIT 1`, string(account), string(kind), identifier)
+}
+
 // Remove takes a binding out of use; ErrNone when that was done before. The last
-// few stay remembered as removed; older ones are erased.
+// few stay remembered as removed; older ones without an identifier of their own are erased.
 func (b *Bindings) Remove(tx *store.Tx, id string) error {
 	err := touched(tx.Exec("UPDATE factor_binding SET state = 'removed', changed = $1 WHERE id = $2 AND state <> 'removed'", store.Millis(tx.Now), id))
 	if err != nil {
@@ -212,7 +221,7 @@ func (b *Bindings) Remove(tx *store.Tx, id string) error {
 	}
 	_, err = tx.Exec(`DELETE FROM factor_binding WHERE id IN (
 		SELECT o.id FROM factor_binding o JOIN factor_binding r ON r.account = o.account AND r.kind = o.kind
-		WHERE r.id = $1 AND o.state = 'removed' ORDER BY o.changed DESC, o.id LIMIT 1000 OFFSET $2)`, id, retiredKept)
+		WHERE r.id = $1 AND o.state = 'removed' AND o.identifier IN ('', o.account) ORDER BY o.changed DESC, o.id LIMIT 1000 OFFSET $2)`, id, retiredKept)
 	return err
 }
 

@@ -436,6 +436,35 @@ func TestRevokingEndsWhatRestsOnIt(t *testing.T) {
 	v.Want("失効しました")
 }
 
+// TestRemovingACertificateFirstSavesNoSession: whoever sits in a session that rests on a
+// stolen certificate takes it, and others after it, out of the sign-in methods, so that
+// the revocation finds nothing.
+func TestRemovingACertificateFirstSavesNoSession(t *testing.T) {
+	v := firstTour(t, first)
+	c := v.Certificate(v.account)
+	v.certified(c.Parsed())
+	v.arrived(v.Browser, "webmail", student)
+	v.Certificate(v.account)
+	v.Certificate(v.account)
+	for range 4 {
+		v.Write(func(tx *store.Tx) error {
+			all, err := v.Bindings.Of(tx, v.account.ID)
+			for _, b := range all {
+				if b.Kind == "clientcert" && err == nil {
+					err = v.Bindings.Remove(tx, b.ID)
+				}
+			}
+			return err
+		})
+		spare := v.Certificate(v.account)
+		v.revoke(spare, ca.CessationOfOperation)
+	}
+	v.Get("/enter/webmail")
+	v.arrived(v.Browser, "webmail", student)
+	v.revoke(c, ca.KeyCompromise)
+	v.Get("/enter/webmail").Want("ユーザー名")
+}
+
 // TestRevokedBetweenAnswerAndEnd: the row decides at the moment that counts.
 func TestRevokedBetweenAnswerAndEnd(t *testing.T) {
 	v := firstTour(t, logintest.Policy)

@@ -89,6 +89,16 @@ func Register(tx *store.Tx, bindings *factor.Bindings, c ca.Certificate) error {
 		return err
 	}
 	r := record{Cert: c.ID, Keeps: keeps(trust.Verdict{Certificate: c}), Name: c.Name, Tail: c.Tail(), Mail: c.Mail, NotBefore: c.NotBefore.Unix(), NotAfter: c.NotAfter.Unix(), Replaced: c.ReplacedBy != ""}
+	// What was on hold comes back as it was: a certificate has one binding for ever.
+	if old, err := bindings.Ever(tx, c.Account, Kind, identifier(c.DER)); err == nil && old.State == factor.Removed {
+		if err := bindings.Restore(tx, old.ID); err != nil {
+			return err
+		}
+		old.Payload = r.bytes()
+		return bindings.Save(tx, old)
+	} else if err != nil && !errors.Is(err, factor.ErrNone) {
+		return err
+	}
 	_, err := bindings.Add(tx, factor.Binding{
 		Account: c.Account, Kind: Kind, Identifier: identifier(c.DER), Label: labelled(c.Name, c.Label), State: factor.Active, Payload: r.bytes(),
 	})
@@ -158,18 +168,13 @@ func bring(tx *store.Tx, bindings *factor.Bindings, v trust.Verdict, leaf *x509.
 	if _, err := bindings.ByIdentifier(tx, Kind, id); err == nil || !errors.Is(err, factor.ErrNone) {
 		return err
 	}
-	old, err := bindings.Retired(tx, v.Account, Kind)
-	if err != nil {
-		return err
+	old, err := bindings.Ever(tx, v.Account, Kind, id)
+	switch {
+	case errors.Is(err, factor.ErrNone):
+		_, err = bindings.Add(tx, foreignBinding(v, leaf))
+	case err == nil && back:
+		err = bindings.Restore(tx, old.ID)
 	}
-	for _, b := range old {
-		if b.Identifier == id && back {
-			return bindings.Restore(tx, b.ID)
-		} else if b.Identifier == id {
-			return nil
-		}
-	}
-	_, err = bindings.Add(tx, foreignBinding(v, leaf))
 	return err
 }
 
@@ -189,17 +194,18 @@ func Bound(tx *store.Tx, bindings *factor.Bindings, leaf *x509.Certificate) (b f
 }
 
 // Unregister takes a certificate out of use and returns the id of its binding, empty
-// when there is none; a hook calls it in the transaction that revokes.
+// when there is none; a hook calls it in the transaction that revokes. A binding that its
+// person removed before is returned too: sessions may rest on it still.
 func Unregister(tx *store.Tx, bindings *factor.Bindings, c ca.Certificate) (string, error) {
 	if len(c.DER) == 0 {
 		return "", nil
 	}
-	b, err := bindings.ByIdentifier(tx, Kind, identifier(c.DER))
-	if errors.Is(err, factor.ErrNone) {
+	b, err := bindings.Ever(tx, c.Account, Kind, identifier(c.DER))
+	switch {
+	case errors.Is(err, factor.ErrNone):
 		return "", nil
-	}
-	if err != nil {
-		return "", err
+	case err != nil || b.State == factor.Removed:
+		return b.ID, err
 	}
 	return b.ID, bindings.Remove(tx, b.ID)
 }

@@ -257,12 +257,10 @@ func (f *Factor) bind(tx *store.Tx, a factor.Attempt, v trust.Verdict, p *proof,
 	if v.Foreign == "" {
 		return authn.NewFault("C4.removed")
 	}
-	old, err := f.Bindings.Retired(tx, v.Account, Kind)
-	if err != nil {
-		return err
-	}
-	if slices.ContainsFunc(old, func(b factor.Binding) bool { return b.Identifier == id }) {
+	if _, err := f.Bindings.Ever(tx, v.Account, Kind, id); err == nil { // somebody removed it
 		return authn.NewFault("C4.removed")
+	} else if !errors.Is(err, factor.ErrNone) {
+		return err
 	}
 	p.foreign, p.leaf = v.Foreign, leaf
 	p.fresh, p.binding = true, foreignBinding(v, leaf)
