@@ -207,6 +207,9 @@ func dial(ctx context.Context, kind, address string) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, kind, address)
 }
 
+// reachTime is how long a listener may take to answer the doctor.
+const reachTime = 10 * time.Second
+
 // checkReach asks the running gate under its public address, and compares clocks on
 // the way (RFC 9110 6.6.1).
 func (h *House) checkReach(ctx context.Context) ([]diagnosis.Finding, error) {
@@ -217,11 +220,12 @@ func (h *House) checkReach(ctx context.Context) ([]diagnosis.Finding, error) {
 	if text, err := os.ReadFile(h.Config.path(h.Config.TLS.Certificate)); err == nil {
 		roots.AppendCertsFromPEM(text) // a chain of the university's own issuer counts as known
 	}
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DialContext: dial}}
+	client := &http.Client{Timeout: reachTime, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DialContext: dial}}
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, h.Config.Origin+"/readyz", nil)
 	if err != nil {
 		return nil, err
 	}
+	now := time.Now()
 	answer, err := client.Do(q)
 	if err != nil {
 		return found("reach", diagnosis.Warn, "origin", h.Config.Origin, "reason", err.Error()), nil
@@ -234,7 +238,12 @@ func (h *House) checkReach(ctx context.Context) ([]diagnosis.Finding, error) {
 	if err != nil {
 		return nil, nil
 	}
-	return diagnosis.CheckClock(h.Config.Origin, time.Now, func(context.Context) (time.Time, error) { return there, nil }).Run(ctx)
+	here := func() time.Time { // when it was asked, then when it had answered
+		asked := now
+		now = time.Now()
+		return asked
+	}
+	return diagnosis.CheckClock(h.Config.Origin, here, func(context.Context) (time.Time, error) { return there, nil }).Run(ctx)
 }
 
 // checkMailServer greets the mail server without sending anything.

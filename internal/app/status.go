@@ -229,7 +229,7 @@ func (h *House) checkStatusReach(ctx context.Context) []diagnosis.Finding {
 	if err != nil || path == "" {
 		return nil
 	}
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: dial}}
+	client := &http.Client{Timeout: reachTime, Transport: &http.Transport{DialContext: dial}}
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, nil)
 	if err != nil {
 		return nil

@@ -3,6 +3,7 @@ package diagnosis
 import (
 	"context"
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -20,6 +21,7 @@ import (
 
 const (
 	slowAnswer   = 100 * time.Millisecond // of the database to one read
+	slowTries    = 5                      // reads that are as slow before somebody hears of it
 	clockLimit   = 5 * time.Second        // difference of clocks that one-time codes still bear
 	mailLimit    = 5 * time.Minute        // how long tried mail may wait
 	keyWarning   = 7 * 24 * time.Hour     // before a key's last day
@@ -27,21 +29,25 @@ const (
 	crowd        = 20                     // sign-ins from one address that are suspicious
 )
 
-// CheckDatabase looks whether the database answers, and how fast.
+// CheckDatabase looks whether the database answers, and how fast. The quickest of a few
+// reads counts: a machine that is busy for a moment has no slow database.
 func CheckDatabase(db *store.DB, clock func() time.Time) Check {
 	return Check{"database", func(ctx context.Context) ([]Finding, error) {
-		begin := clock()
-		err := db.Read(ctx, func(tx *store.Tx) error {
-			var one int64
-			return tx.QueryRow("SELECT 1").Scan(&one)
-		})
-		if err != nil {
-			return []Finding{{"database", Broken, map[string]string{"reason": err.Error()}}}, nil
+		least := time.Duration(math.MaxInt64)
+		for range slowTries {
+			begin := clock()
+			err := db.Read(ctx, func(tx *store.Tx) error {
+				var one int64
+				return tx.QueryRow("SELECT 1").Scan(&one)
+			})
+			if err != nil {
+				return []Finding{{"database", Broken, map[string]string{"reason": err.Error()}}}, nil
+			}
+			if least = min(least, clock().Sub(begin)); least <= slowAnswer {
+				return nil, nil
+			}
 		}
-		if took := clock().Sub(begin); took > slowAnswer {
-			return []Finding{{"database.slow", Warn, map[string]string{"millis": millis(took), "limit": millis(slowAnswer)}}}, nil
-		}
-		return nil, nil
+		return []Finding{{"database.slow", Warn, map[string]string{"millis": millis(least), "limit": millis(slowAnswer)}}}, nil
 	}}
 }
 
@@ -57,11 +63,12 @@ func CheckClock(peer string, here func() time.Time, there func(ctx context.Conte
 			return nil, err
 		}
 		after := here()
-		off := other.Sub(before.Add(after.Sub(before) / 2))
-		if off.Abs() <= clockLimit {
+		// It was told at some moment in between; a slow answer is no wrong clock.
+		off := max(before.Sub(other), other.Sub(after))
+		if off <= clockLimit {
 			return nil, nil
 		}
-		return []Finding{{"clock", Broken, map[string]string{"peer": peer, "seconds": strconv.Itoa(int(off.Abs().Seconds()))}}}, nil
+		return []Finding{{"clock", Broken, map[string]string{"peer": peer, "seconds": strconv.Itoa(int(off.Seconds()))}}}, nil
 	}}
 }
 

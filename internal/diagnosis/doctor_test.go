@@ -89,6 +89,13 @@ func TestCheckClock(t *testing.T) {
 			t.Errorf("%s: %s", off, got)
 		}
 	}
+	slow := diagnosis.CheckClock("time server", here.Now, func(context.Context) (time.Time, error) {
+		here.Add(14 * time.Second)
+		return here.Now().Add(-13 * time.Second), nil
+	})
+	if got := seen(t, slow); got != "good good" {
+		t.Errorf("an answer that took long: %s", got)
+	}
 	c := diagnosis.CheckClock("time server", here.Now, func(context.Context) (time.Time, error) { return time.Time{}, errors.New("silent") })
 	if got := seen(t, c); got != "failed broken" {
 		t.Error(got)
