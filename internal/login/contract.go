@@ -3,6 +3,7 @@ package login
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"seimon/internal/authn"
 	"seimon/internal/directory"
@@ -55,6 +56,7 @@ type Outcome struct {
 	Attributes map[string][]string // released, by the directory's attribute names
 	Zone       authn.Zone
 	Support    string
+	Began      time.Time // of this sign-in, which may ask a service's question once more
 }
 
 // The codes an Outcome's fault may have beside those of the scenarios.

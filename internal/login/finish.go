@@ -40,7 +40,7 @@ func (e *ending) send(w http.ResponseWriter, r *http.Request) error {
 // finish ends a transaction: done when policy said so, otherwise with the fault
 // that the service is told. Everything happens in the caller's transaction.
 func (h *Hall) finish(tx *store.Tx, t *transaction.Transaction, s *sight) (*ending, error) {
-	o := Outcome{Request: t.Ask.Request, Party: s.party, Zone: s.zone, Support: t.Support, Subject: t.Subject}
+	o := Outcome{Request: t.Ask.Request, Party: s.party, Zone: s.zone, Support: t.Support, Subject: t.Subject, Began: t.Created}
 	end := &ending{}
 	if s.verdict.Step != policy.StepDone {
 		o.Subject = authn.Subject{}

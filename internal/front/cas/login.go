@@ -196,7 +196,7 @@ func short(q *request, o login.Outcome) *authn.Fault {
 func (f *Front) about(s *service, o login.Outcome, q request) content {
 	c := content{
 		Service: q.Service, Subject: o.Subject, Attributes: maps.Clone(o.Attributes), At: o.Assurance.AuthTime,
-		Renewed: o.Assurance.AuthTime.UnixMilli() >= q.At, ACR: o.Assurance.Level.String(), AMR: o.Assurance.AMR,
+		Renewed: o.Assurance.AuthTime.UnixMilli() >= max(q.At, o.Began.UnixMilli()), ACR: o.Assurance.Level.String(), AMR: o.Assurance.AMR,
 	}
 	if s.User == userSubject {
 		c.User = f.Parties.SubjectFor(s.Party, o.Subject.Account)

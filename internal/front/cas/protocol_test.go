@@ -82,6 +82,27 @@ func TestRenew(t *testing.T) {
 }
 
 // A gateway request never shows a page and never loops: no ticket means nobody.
+// TestRenewIsNotMetByAnEarlierSignIn: the page of a sign-in that is over begins the same
+// question again, in a browser that somebody left open; nobody has signed in for that.
+func TestRenewIsNotMetByAnEarlierSignIn(t *testing.T) {
+	g := open(t)
+	g.service("wiki", nil)
+	b := g.browser()
+	b.Get(enter(home("wiki")))
+	page := b.URL.Path
+	ticketOf := func() string { return b.URL.Query().Get("ticket") }
+	signIn(b, "hanako")
+	if r := g.validate("serviceValidate", "service", home("wiki"), "ticket", ticketOf(), "renew", "true"); r.User != "hanako" {
+		t.Fatalf("a sign-in for this ticket: %s", r.raw)
+	}
+	g.Clock.Add(time.Hour)
+	b.Get(page + "/again")
+	if ticketOf() == "" {
+		t.Fatalf("no ticket: %d at %s", b.Status, b.Location())
+	}
+	g.fails("INVALID_TICKET", "serviceValidate", "service", home("wiki"), "ticket", ticketOf(), "renew", "true")
+}
+
 func TestGateway(t *testing.T) {
 	g := open(t)
 	g.service("wiki", nil)
