@@ -26,9 +26,9 @@ import (
 // peer is one program that plays relying parties.
 type peer struct {
 	name  string
-	limit time.Duration
-	args  []string // the program and its arguments
-	host  string   // for which certificate files are laid into its folder
+	limit time.Duration // against what hangs: many times what it takes
+	args  []string      // the program and its arguments
+	host  string        // for which certificate files are laid into its folder
 }
 
 func main() {
@@ -38,21 +38,21 @@ func main() {
 	only := flag.String("only", "", "one peer")
 	flag.Parse()
 	peers := []peer{
-		{"zlint", 90 * time.Second, []string{*bin + "/zlint"}, ""},
-		{"pki", 120 * time.Second, []string{*bin + "/pki", "-here", *here + "/pki"}, ""},
-		{"p12", 120 * time.Second, []string{*bin + "/p12", "-here", *here + "/p12", "-writer", *bin + "/writer.mjs"}, ""},
-		{"radius", 120 * time.Second, []string{*bin + "/radius", "-here", *here + "/radius"}, ""},
-		{"vpn", 120 * time.Second, []string{*bin + "/vpn"}, ""},
-		{"hsm", 120 * time.Second, []string{*bin + "/hsm", "-hsm", *bin + "/seimon-hsm"}, ""},
-		{"goidc", 90 * time.Second, []string{*bin + "/goidc"}, ""},
-		{"zitadel", 90 * time.Second, []string{*bin + "/zitadel"}, ""},
-		{"modauth", 90 * time.Second, []string{*bin + "/modauth"}, ""},
-		{"modcas", 120 * time.Second, []string{*bin + "/modcas", *here}, ""},
-		{"phpcas", 120 * time.Second, []string{*bin + "/phpcas", *here}, ""},
-		{"openid-client", 240 * time.Second, []string{"node", *here + "/openid-client/main.mjs"}, "openid-client.localhost"},
-		{"federation", 120 * time.Second, []string{*bin + "/federation"}, ""},
-		{"saml", 420 * time.Second, []string{*bin + "/saml", "-here", *here}, ""},
-		{"conformance", 200 * time.Second, []string{*bin + "/conformance"}, ""},
+		{"zlint", 5 * time.Minute, []string{*bin + "/zlint"}, ""},
+		{"pki", 5 * time.Minute, []string{*bin + "/pki", "-here", *here + "/pki"}, ""},
+		{"p12", 5 * time.Minute, []string{*bin + "/p12", "-here", *here + "/p12", "-writer", *bin + "/writer.mjs"}, ""},
+		{"radius", 5 * time.Minute, []string{*bin + "/radius", "-here", *here + "/radius"}, ""},
+		{"vpn", 5 * time.Minute, []string{*bin + "/vpn"}, ""},
+		{"hsm", 5 * time.Minute, []string{*bin + "/hsm", "-hsm", *bin + "/seimon-hsm"}, ""},
+		{"goidc", 5 * time.Minute, []string{*bin + "/goidc"}, ""},
+		{"zitadel", 5 * time.Minute, []string{*bin + "/zitadel"}, ""},
+		{"modauth", 5 * time.Minute, []string{*bin + "/modauth"}, ""},
+		{"modcas", 5 * time.Minute, []string{*bin + "/modcas", *here}, ""},
+		{"phpcas", 5 * time.Minute, []string{*bin + "/phpcas", *here}, ""},
+		{"openid-client", 8 * time.Minute, []string{"node", *here + "/openid-client/main.mjs"}, "openid-client.localhost"},
+		{"federation", 5 * time.Minute, []string{*bin + "/federation"}, ""},
+		{"saml", 10 * time.Minute, []string{*bin + "/saml", "-here", *here}, ""},
+		{"conformance", 8 * time.Minute, []string{*bin + "/conformance"}, ""},
 	}
 	if *only != "" {
 		peers = slices.DeleteFunc(peers, func(p peer) bool { return p.name != *only })
@@ -183,7 +183,7 @@ func startDemo(program, work string) (*stand.Stand, func(), error) {
 		defer late.Stop()
 		cmd.Wait() //nolint:errcheck // it was told to end
 	}
-	late := time.AfterFunc(30*time.Second, func() { cmd.Process.Kill() })
+	late := time.AfterFunc(2*time.Minute, func() { cmd.Process.Kill() })
 	defer late.Stop()
 	s := &stand.Stand{Program: program}
 	if err := json.NewDecoder(said).Decode(s); err != nil {

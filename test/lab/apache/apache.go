@@ -110,7 +110,7 @@ func (a *Server) run(config string, data any) error {
 	}
 	a.ended = make(chan struct{})
 	go func() { a.cmd.Wait(); close(a.ended) }() //nolint:errcheck // what it said tells more
-	for range 100 {
+	for range 600 {
 		select {
 		case <-a.ended:
 			return fmt.Errorf("apache2 ended: %s %s", said.String(), a.Log())
@@ -121,7 +121,7 @@ func (a *Server) run(config string, data any) error {
 			return c.Close()
 		}
 	}
-	return errors.New("apache2 does not listen within 10 s")
+	return errors.New("apache2 does not listen within a minute")
 }
 
 // Stop ends Apache with its children.

@@ -29,7 +29,7 @@ try {
   await page.goto(demo.sso + '/signout', { waitUntil: 'load' });
   await press(page, primary);
   let gone = false;
-  for (const end = Date.now() + 15000; !gone && Date.now() < end;) {
+  for (const end = Date.now() + 60000; !gone && Date.now() < end;) {
     await page.goto(APP, { waitUntil: 'load' });
     gone = page.url().startsWith(demo.sso) && await page.$('input[name=username]') !== null;
     if (!gone) await new Promise((r) => setTimeout(r, 200));

@@ -49,7 +49,7 @@ func Play(peer string, start func(s *stand.Stand) (*Server, []Walk, error)) {
 // a password on campus, one more step at home, a sign-out that reaches the application
 // at app. says is what the application shows to whoever is signed in.
 func Chromium(app, says string, who stand.Person) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", filepath.Join(os.Args[1], "apache", "chromium.mjs"))
 	cmd.Env = append(os.Environ(), "APP="+app, "SAYS="+says, "WHO="+who.User, "PASSWORD="+who.Password, "SECRET="+who.TOTPSecret)

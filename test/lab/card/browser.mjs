@@ -19,7 +19,7 @@ const opensc = '/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so';
 /** tool runs a program and gives what it says; a failure is part of the answer. */
 export function tool(name, ...args) {
   try {
-    return execFileSync(name, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 30000 });
+    return execFileSync(name, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 120000 });
   } catch (e) {
     return `${e.stdout ?? ''}${e.stderr ?? ''}\nexit ${e.status}`;
   }
@@ -27,13 +27,13 @@ export function tool(name, ...args) {
 
 /** seimon runs a command beside the demo; input goes to its standard input. */
 export function seimon(args, input = '') {
-  return execFileSync(process.env.WORK + '/seimon', ['--config', demo.config, ...args], { encoding: 'utf8', input, timeout: 60000 });
+  return execFileSync(process.env.WORK + '/seimon', ['--config', demo.config, ...args], { encoding: 'utf8', input, timeout: 120000 });
 }
 
 const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
 
-/** until waits until a test gives something true. */
-export async function until(what, test, patience = 30000) {
+/** until waits until a test gives something true, far longer than it takes: machines may do much else. */
+export async function until(what, test, patience = 120000) {
   for (const end = Date.now() + patience; Date.now() < end; await sleep(100)) {
     const found = await test();
     if (found) return found;
@@ -68,7 +68,7 @@ export function titles() {
 export async function answer(kind, keys, { not = [], text = '' } = {}) {
   let w;
   try {
-    w = await until(`the dialog ${kind}`, () => windows(kind).find((x) => !not.includes(x)), 60000);
+    w = await until(`the dialog ${kind}`, () => windows(kind).find((x) => !not.includes(x)));
   } catch (e) {
     tool('import', '-window', 'root', `${shots}/no-dialog.png`);
     throw new Error(`${e.message}; windows: ${titles().join(' | ')}`);
@@ -104,14 +104,14 @@ export async function open(kind) {
   if (kind === 'chrome') {
     trust(home + '/.pki/nssdb');
     return puppeteer.launch({
-      browser: 'chrome', executablePath: process.env.WORK + '/chromium', headless: false, userDataDir: home + '/profile', env: { ...process.env, HOME: home },
+      timeout: 120000, browser: 'chrome', executablePath: process.env.WORK + '/chromium', headless: false, userDataDir: home + '/profile', env: { ...process.env, HOME: home },
       args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
         '--disable-sync', '--password-store=basic', '--lang=en'],
     });
   }
   trust(home);
   return puppeteer.launch({
-    browser: 'firefox', executablePath: '/usr/bin/firefox-esr', headless: false, userDataDir: home, env: { ...process.env, HOME: home },
+    timeout: 120000, browser: 'firefox', executablePath: '/usr/bin/firefox-esr', headless: false, userDataDir: home, env: { ...process.env, HOME: home },
     extraPrefsFirefox: {
       'network.dns.localDomains': hosts().join(','), 'intl.accept_languages': 'en', 'security.default_personal_cert': 'Ask Every Time',
     },
@@ -128,15 +128,28 @@ export function locked(browser) {
   return Number(/^VmLck:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${browser.process().pid}/status`, 'utf8'))[1]);
 }
 
-/** text is what the page says; nothing while a dialog of the browser holds it up. */
-export async function text(page) {
-  return Promise.race([page.evaluate(() => document.body.innerText), sleep(2000).then(() => '')]);
+/** text is what the page says; nothing while a dialog of the browser holds it up longer than one cares to wait. */
+export async function text(page, patience = 60000) {
+  return Promise.race([page.evaluate(() => document.body.innerText), sleep(patience).then(() => '')]);
+}
+
+/** says tells whether the page says something now, for those who ask again and again. */
+export async function says(page, words) {
+  return words.test(await text(page, 2000));
 }
 
 /** goes clicks and does not wait: a dialog of the browser may come before any page. */
 export async function goes(page, selector) {
-  await page.waitForSelector(selector, { visible: true, timeout: 10000 });
-  await Promise.race([page.evaluate((s) => { setTimeout(() => document.querySelector(s).click()); }, selector), sleep(5000)]);
+  await page.waitForSelector(selector, { visible: true, timeout: 60000 });
+  await Promise.race([page.evaluate((s) => {
+    globalThis.left = true;
+    setTimeout(() => document.querySelector(s).click());
+  }, selector), sleep(5000)]);
+}
+
+/** arrived tells whether another page has come since something was clicked: it does not while a list of certificates is open. */
+export async function arrived(page) {
+  return Promise.race([page.evaluate(() => !globalThis.left && document.readyState === 'complete').catch(() => false), sleep(2000).then(() => false)]);
 }
 
 /** toChooser goes on campus to the sign-in and presses the button that asks for a certificate. */
@@ -146,7 +159,7 @@ export async function toChooser(page) {
   await page.goto(page.url().replace(/\?.*/, '') + '?way=clientcert', { waitUntil: 'load' });
   if (await page.$('[name=agree]')) { // in a browser that nobody has used the agreement comes first
     await page.click('[name=agree]');
-    await Promise.all([page.waitForNavigation({ waitUntil: 'load', timeout: 10000 }), page.click('form button.primary')]);
+    await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), page.click('form button.primary')]);
   }
   await goes(page, 'a.button.primary');
 }
@@ -166,22 +179,16 @@ export async function cancelPIN() {
 /** choose presses keys in the browser's list of certificates, which is part of its window. */
 export async function choose(page, keys = [], name = '') {
   await until('the PIN dialog to close', () => windows('pin').length === 0);
-  const before = page.url();
-  for (let n = 0; n < 6; n++) {
+  for (const end = Date.now() + 120000; Date.now() < end;) {
     await sleep(1500);
-    if (page.url() !== before || (await settled(page))) return;
+    if (!page.browser().connected || (await arrived(page))) return;
     if (name) await shoot(page, name, true);
     for (const k of [...keys, 'Return']) xdo('key', k);
   }
 }
 
-/** settled tells whether the page answers, which it does not while a list of certificates is open. */
-async function settled(page) {
-  return Promise.race([page.evaluate(() => document.readyState === 'complete' && !document.querySelector('a.button.primary[href^="/certificate/"]')).catch(() => false), sleep(500).then(() => false)]);
-}
-
 /** finish waits until the page is where, or says what, a test wants. */
-export async function finish(page, test, patience = 60000) {
+export async function finish(page, test, patience = 120000) {
   try {
     await until('the page', async () => {
       if (!page.browser().connected) return true;

@@ -2,7 +2,7 @@
 // own browser: NSS remembers a PIN as long as it runs.
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { audit, cancelPIN, choose, demo, finish, goes, locked, move, open, seimon, shoot, text, toChooser, tool, typePIN, until, windows } from './browser.mjs';
+import { arrived, audit, cancelPIN, choose, demo, finish, goes, locked, move, open, says, seimon, shoot, text, toChooser, tool, typePIN, until, windows } from './browser.mjs';
 
 const [mine, other] = demo.cards;
 let pin = mine.pin;
@@ -13,7 +13,9 @@ async function inside(kind, work) {
   await move(mine.user, 'in', 1);
   const browser = await open(kind);
   try {
-    await work(await browser.newPage(), browser);
+    const page = await browser.newPage();
+    page.setDefaultTimeout(120000);
+    await work(page, browser);
   } finally {
     await browser.close();
   }
@@ -104,7 +106,7 @@ for (const kind of ['chrome', 'firefox']) {
     test('cancelled at the PIN, then chosen again without a restart', () => inside(kind, async (page) => {
       await toChooser(page);
       await cancelPIN();
-      await finish(page, async () => /No certificate was chosen/.test(await text(page)));
+      await finish(page, () => says(page, /No certificate was chosen/));
       await shoot(page, `${kind}-cancelled`);
       await goes(page, 'a.button.primary');
       await typePIN(pin);
@@ -115,12 +117,12 @@ for (const kind of ['chrome', 'firefox']) {
     test('the card is not in the reader, then it is', () => inside(kind, async (page) => {
       await move(mine.user, 'out', 0);
       await toChooser(page);
-      await finish(page, async () => /No certificate was chosen/.test(await text(page)));
+      await finish(page, () => says(page, /No certificate was chosen/));
       await shoot(page, `${kind}-no-card`);
       await move(mine.user, 'in', 1);
       for (let n = 0; n < 3 && !windows('pin').length; n++) { // the browser may notice the card a moment later
         await goes(page, 'a.button.primary');
-        await until('a dialog or the same page', async () => windows('pin').length || /No certificate was chosen/.test(await text(page)), 8000).catch(() => {});
+        await until('a dialog or another page', async () => windows('pin').length || (await arrived(page)));
         await new Promise((r) => setTimeout(r, 1000));
       }
       await typePIN(pin);
@@ -133,7 +135,7 @@ for (const kind of ['chrome', 'firefox']) {
       await toChooser(page);
       await typePIN(pin);
       await choose(page);
-      await finish(page, async () => /This card is suspended/.test(await text(page)));
+      await finish(page, () => says(page, /This card is suspended/));
       await shoot(page, `${kind}-suspended`);
       seimon(['card', 'resume', mine.label]);
       await goes(page, 'a.button.primary');
@@ -170,7 +172,7 @@ test('ten wrong PINs lock the card; taking it out does not help; the desk unbloc
     await until('the last window to close', () => !windows('pin').includes(seen.at(-1)));
     await finish(page, async () => {
       if (windows('pin').length) await cancelPIN(); // the browser may ask again and does not say why
-      return /No certificate was chosen/.test(await text(page));
+      return says(page, /No certificate was chosen/);
     });
     assert.ok(await page.$('a[href="/card/locked"]'), 'the page does not lead to: is my card locked?');
     await shoot(page, 'chrome-locked');

@@ -158,8 +158,8 @@ func backchannelLogout(t *test) {
 	select {
 	case form := <-t.box(sid):
 		t.logoutToken(form, r)
-	case <-time.After(20 * time.Second):
-		t.stop("no logout token within 20 s")
+	case <-time.After(time.Minute):
+		t.stop("no logout token within a minute")
 	}
 	t.ended()
 }

@@ -108,12 +108,11 @@ func (h *house) furnish(work string) error {
 	if out, err := stand.Run(nil, h.program, "init", h.dir, "--origin", "https://sso.lab.localhost"); err != nil {
 		return fmt.Errorf("init: %w: %s", err, out)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := stand.Port()
 	if err != nil {
 		return err
 	}
-	h.status = l.Addr().String()
-	l.Close()
+	h.status = fmt.Sprintf("127.0.0.1:%d", port)
 	h.config = filepath.Join(h.dir, "seimon.toml")
 	text := fmt.Sprintf(`origin = "https://sso.lab.localhost"
 listen = "127.0.0.1:0"

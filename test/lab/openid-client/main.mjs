@@ -36,17 +36,21 @@ async function walk(page, url, who) {
   await page.goto(url.href, { waitUntil: 'load' });
   for (let n = 0; n < 8; n++) {
     // A form_post page goes on by itself.
-    await page.waitForFunction(() => !document.querySelector('#response'), { timeout: 10000 });
+    await page.waitForFunction(() => !document.querySelector('#response'), { timeout: 30000 });
     if (!page.url().startsWith(lab.sso + '/login/')) return asked;
     const kind = await page.evaluate(() => document.querySelector('form.step input[name=kind]')?.value
       ?? (document.querySelector('input[name=agree]') ? 'agree' : 'username'));
     asked.push(kind);
     if (kind === 'username') await type(page, 'input[name=username]', who.user);
     else if (kind === 'password') await type(page, 'input[name=password]', who.password);
-    else if (kind === 'totp') await type(page, 'input[name=code]', code(who.totp_secret));
+    else if (kind === 'totp') { // a complete code is sent by the page itself
+      const left = page.waitForNavigation({ waitUntil: 'load', timeout: 30000 });
+      await Promise.all([left, type(page, 'input[name=code]', code(who.totp_secret)).catch(() => {})]);
+      continue;
+    }
     else if (kind === 'agree') await page.click('input[name=agree]');
     if (page.url().startsWith(lab.sso + '/login/') && await page.$('form.step button.primary')) {
-      await press(page, 'form.step button.primary').catch(() => {}); // a complete code is sent by the page itself
+      await press(page, 'form.step button.primary');
     }
   }
   throw new Error('no end in sight at ' + page.url());

@@ -23,7 +23,7 @@ let failed = false;
 /** check runs one check and prints its line. */
 export async function check(name, work) {
   let timer;
-  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error('not done within 60 s')), 60000); });
+  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error('not done within 2 minutes')), 120000); });
   try {
     await Promise.race([work(), late]);
     console.log('ok   openid-client: ' + name);
@@ -58,7 +58,7 @@ export function register(id, registration, more = {}) {
     id, protocol: 'oidc', names: { ja: id, en: id }, consent: 'none', registration,
     release: ['userName', 'displayName', 'mail'].map((attribute) => ({ attribute })), ...more,
   };
-  const out = execFileSync(lab.program, ['--config', lab.config, 'party', 'import', '-', '--json'], { input: JSON.stringify(party), timeout: 20000 });
+  const out = execFileSync(lab.program, ['--config', lab.config, 'party', 'import', '-', '--json'], { input: JSON.stringify(party), timeout: 60000 });
   return JSON.parse(out)[id].client_secret;
 }
 

@@ -34,7 +34,7 @@ func (s *scene) openssl(r *stand.Report) {
 			stand.Says(true, "verify OK", "openssl", "crl", "-in", s.rootList, "-CAfile", s.root, "-noout"))
 	})
 	ask := func(want string, more ...string) error {
-		args := append([]string{"ocsp", "-issuer", s.issuer, "-url", s.OCSP, "-CAfile", s.both, "-timeout", "5"}, more...)
+		args := append([]string{"ocsp", "-issuer", s.issuer, "-url", s.OCSP, "-CAfile", s.both, "-timeout", "30"}, more...)
 		out, err := stand.Run(nil, "openssl", args...)
 		if err != nil || !strings.Contains(out, "Response verify OK") || !strings.Contains(out, want) || strings.Contains(out, "no nonce") {
 			return fmt.Errorf("%v, and not %q: %s", err, want, out)

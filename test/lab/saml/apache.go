@@ -180,13 +180,13 @@ func (a *apache) run() error {
 }
 
 func await(what string, there func() bool) error {
-	for range 150 {
+	for range 600 {
 		if there() {
 			return nil
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	return fmt.Errorf("%s is not there within 15 s", what)
+	return fmt.Errorf("%s is not there within a minute", what)
 }
 
 // register imports the metadata that each provider writes about itself.

@@ -149,14 +149,21 @@ func (m *member) signIn() error {
 
 // expire lets the feed die: people see a calm page, and its code tells the cause.
 func (m *member) expire() error {
-	const life = 6 * time.Second
-	if err := m.publish(life); err != nil {
-		return err
+	var dead time.Time
+	for life := 6 * time.Second; ; life *= 2 { // longer where reading it takes longer
+		if err := m.publish(life); err != nil {
+			return err
+		}
+		dead = time.Now().Add(life + time.Second)
+		err := m.refresh()
+		if err == nil {
+			break
+		}
+		if life > time.Minute || time.Now().Before(dead.Add(-2*time.Second)) {
+			return err
+		}
 	}
-	if err := m.refresh(); err != nil {
-		return err
-	}
-	time.Sleep(life + time.Second)
+	time.Sleep(time.Until(dead))
 	e, err := m.browser.walk(as(m.stand.Take(false), "campus", m.provider.plain))
 	if err != nil {
 		return err

@@ -253,7 +253,7 @@ func (v *visit) told() error {
 // asksAgain waits until a provider sends the person to the gate for a password; a
 // sign-out by SOAP takes a moment.
 func (v *visit) asksAgain(who stand.Person, p provider) error {
-	for range 10 {
+	for range 60 {
 		e, err := v.browser.walk(as(who, "campus", p.plain))
 		if err != nil {
 			return err

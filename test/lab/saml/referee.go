@@ -35,7 +35,7 @@ type referees struct {
 }
 
 func tool(catalogue string, name string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(os.Environ(), "XML_CATALOG_FILES="+catalogue)
@@ -271,7 +271,7 @@ func (f *referees) rollover(s *stand.Stand) error {
 // described waits until our metadata has so many signing keys, as nodes look for
 // changes once a minute, and holds it against the schema.
 func (f *referees) described(s *stand.Stand, keys int) (string, error) {
-	end := time.After(75 * time.Second)
+	end := time.After(150 * time.Second)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {

@@ -70,7 +70,7 @@ func register(s *stand.Stand, id string, metadata []byte, extra ...string) error
 }
 
 func command(s *stand.Stand, in []byte, args ...string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, s.Program, append([]string{"--config", s.Config}, args...)...)
 	cmd.Stdin = bytes.NewReader(in)

@@ -20,7 +20,7 @@ async function page(journey) {
 
 /** settled waits until no form is about to send itself and the page has come to rest. */
 async function settled(p) {
-  for (let n = 0; n < 40; n++) {
+  for (const end = Date.now() + 30000; Date.now() < end;) {
     const busy = await p.evaluate(() => document.readyState !== 'complete' || Boolean(document.querySelector('form[data-auto], form[id^=SAML], a.primary[href*="SAMLRequest="]'))
       || /\/login\/\w+$/.test(location.pathname) && !document.querySelector('form, h1')).catch(() => true);
     if (!busy) return;

@@ -460,7 +460,7 @@ func (all *witnesses) verdict() error {
 		defer all.mu.Unlock()
 		return slices.DeleteFunc(kinds(), func(k string) bool { return all.seen[k] })
 	}
-	for range 20 {
+	for range 120 {
 		if len(missing()) == 0 {
 			break
 		}

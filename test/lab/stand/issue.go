@@ -94,7 +94,7 @@ func (s *Stand) Revoke(h *Held, reason string) error {
 
 // Published gets what the status listener publishes.
 func Published(address string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -111,9 +111,10 @@ func Published(address string) ([]byte, error) {
 	return io.ReadAll(answer.Body)
 }
 
-// Until asks again and again whether something has become so, for ten seconds at most.
+// Until asks again and again whether something has become so, for a minute at most: far
+// longer than it takes, for machines that do much else.
 func Until(what string, so func() (bool, error)) error {
-	end := time.After(10 * time.Second)
+	end := time.After(time.Minute)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -123,7 +124,7 @@ func Until(what string, so func() (bool, error)) error {
 		select {
 		case <-tick.C:
 		case <-end:
-			return fmt.Errorf("after ten seconds still not: %s", what)
+			return fmt.Errorf("after a minute still not: %s", what)
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -122,7 +123,7 @@ func (s *Stand) Left() string {
 // Transport reaches every host below localhost on this machine (RFC 6761 6.3) and
 // trusts the demo's authority.
 func (s *Stand) Transport() *http.Transport {
-	d := &net.Dialer{Timeout: 5 * time.Second}
+	d := &net.Dialer{Timeout: 30 * time.Second}
 	return &http.Transport{
 		TLSClientConfig:     &tls.Config{RootCAs: s.Roots, MinVersion: tls.VersionTLS12},
 		MaxIdleConnsPerHost: 16,
@@ -138,7 +139,7 @@ func (s *Stand) Transport() *http.Transport {
 
 // Client is an HTTP client over Transport.
 func (s *Stand) Client() *http.Client {
-	return &http.Client{Transport: s.Transport(), Timeout: 20 * time.Second}
+	return &http.Client{Transport: s.Transport(), Timeout: time.Minute}
 }
 
 // Browser is a fresh browser of a person, standing in one of the demo's networks.
@@ -244,7 +245,7 @@ func (s *Stand) Import(p Party) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, s.Program, "--config", s.Config, "party", "import", "-", "--json")
 	cmd.Stdin = bytes.NewReader(text)
@@ -258,6 +259,18 @@ func (s *Stand) Import(p Party) (map[string]string, error) {
 		return nil, err
 	}
 	return shown[p.ID], nil
+}
+
+// Port is a free port for a program that starts later. It lies below those that the
+// system gives to whoever connects somewhere, so that it is still free then.
+func Port() (int, error) {
+	for range 100 {
+		port := 10000 + mathrand.IntN(20000) //nolint:gosec // no secret
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			return port, l.Close()
+		}
+	}
+	return 0, errors.New("no port is free")
 }
 
 // Fetch gets a page and gives its status and body.

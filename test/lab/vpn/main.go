@@ -184,7 +184,7 @@ func (t *tunnel) serve() (*program, error) {
 
 func (t *tunnel) connect(h *stand.Held) (*program, error) {
 	return t.run(t.client, h.Name, "--client", "--dev", "tun", "--proto", "udp", "--remote", "10.99.0.1", "1194", "--nobind",
-		"--ca", t.CAFile, "--cert", h.File, "--key", h.Key, "--remote-cert-tls", "server", "--connect-retry", "1", "--connect-timeout", "5", "--tls-exit")
+		"--ca", t.CAFile, "--cert", h.File, "--key", h.Key, "--remote-cert-tls", "server", "--connect-retry", "1", "--connect-timeout", "30", "--tls-exit")
 }
 
 // in wants a device to reach an address behind the tunnel.
@@ -197,9 +197,9 @@ func (t *tunnel) in(h *stand.Held, address string) error {
 	if err := p.until("Initialization Sequence Completed"); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "ip", "netns", "exec", t.client, "ping", "-c", "1", "-W", "5", address).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "ip", "netns", "exec", t.client, "ping", "-c", "1", "-W", "30", address).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s: ping: %w: %s", h.Name, err, out)
 	}

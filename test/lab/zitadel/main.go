@@ -212,8 +212,8 @@ func (j *journey) leave() error {
 		if sid, _ := t.IDTokenClaims.Claims["sid"].(string); sid == "" || claims.SessionID != sid || len(claims.Events) != 1 {
 			return fmt.Errorf("logout token for %q instead of %q, events %v", claims.SessionID, sid, claims.Events)
 		}
-	case <-time.After(15 * time.Second):
-		return errors.New("no word by back channel within 15 s")
+	case <-time.After(time.Minute):
+		return errors.New("no word by back channel within a minute")
 	}
 	if _, err := rp.RefreshTokens[*oidc.IDTokenClaims](context.Background(), j.rp, t.RefreshToken, "", ""); err == nil {
 		return errors.New("tokens outlive the session")
