@@ -130,6 +130,12 @@ export async function type(page, selector, text) {
   await page.type(selector, text);
 }
 
+/** put fills a field in as nobody types, so that a page that sends a complete code by itself waits to be pressed. */
+export async function put(page, selector, text) {
+  await found(page, selector);
+  await page.$eval(selector, (e, t) => { e.value = t; }, text);
+}
+
 export async function text(page) {
   return page.evaluate(() => document.body.innerText);
 }

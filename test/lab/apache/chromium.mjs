@@ -1,7 +1,7 @@
 // One person at the application in Chromium: a password on campus, one more step when
 // the session comes home, and a sign-out at the gate that reaches the application.
 import assert from 'node:assert/strict';
-import { code, demo, network, open, press, primary, says, type } from '../../e2e/browser.mjs';
+import { code, demo, network, open, press, primary, put, says, type } from '../../e2e/browser.mjs';
 
 const { APP, SAYS, WHO, PASSWORD, SECRET } = process.env;
 const browser = await open('chrome');
@@ -21,7 +21,7 @@ try {
   await network(page, 'home');
   await page.goto(APP, { waitUntil: 'load' });
   assert.equal(await page.$('input[name=password]'), null, 'what was proved on campus is asked again');
-  await type(page, 'input[name=code]', code(SECRET));
+  await put(page, 'input[name=code]', code(SECRET));
   await press(page, primary);
   await says(page, SAYS);
   assert.equal(page.url(), APP);

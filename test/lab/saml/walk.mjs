@@ -1,7 +1,7 @@
 // People in Chromium for the SAML peer: reads one journey a line, walks it in a browser
 // of its own, and writes a line with what was seen at the end.
 import { createInterface } from 'node:readline';
-import { code, network, open, press, type } from '../../e2e/browser.mjs';
+import { code, network, open, press, put, type } from '../../e2e/browser.mjs';
 import { readFileSync } from 'node:fs';
 
 const lab = JSON.parse(readFileSync(process.env.LAB, 'utf8'));
@@ -43,14 +43,10 @@ async function walk(j) {
     if (kind === 'end') break;
     if (kind === 'username') await type(p, 'input[name=username]', j.user);
     else if (kind === 'password') await type(p, 'input[name=password]', j.password);
-    else if (kind === 'totp') { // the page sends a complete code by itself
-      const left = p.waitForNavigation({ waitUntil: 'load', timeout: 10000 }).catch(() => {});
-      await type(p, 'input[name=code]', code(j.totp)).catch(() => {});
-      await left;
-    }
+    else if (kind === 'totp') await put(p, 'input[name=code]', code(j.totp));
     else if (kind === 'agree') await p.click('input[name=agree]');
     await settled(p);
-    if (kind !== 'totp' && p.url().startsWith(lab.sso + '/login/') && await p.$('form.step button.primary')) {
+    if (p.url().startsWith(lab.sso + '/login/') && await p.$('form.step button.primary')) {
       await press(p, 'form.step button.primary');
     }
   }
