@@ -200,12 +200,16 @@ func Unregister(tx *store.Tx, bindings *factor.Bindings, c ca.Certificate) (stri
 	if len(c.DER) == 0 {
 		return "", nil
 	}
-	b, err := bindings.Ever(tx, c.Account, Kind, identifier(c.DER))
-	switch {
-	case errors.Is(err, factor.ErrNone):
-		return "", nil
-	case err != nil || b.State == factor.Removed:
-		return b.ID, err
+	b, err := bindings.ByIdentifier(tx, Kind, identifier(c.DER))
+	if err == nil {
+		return b.ID, bindings.Remove(tx, b.ID)
 	}
-	return b.ID, bindings.Remove(tx, b.ID)
+	if !errors.Is(err, factor.ErrNone) {
+		return "", err
+	}
+	b, err = bindings.Ever(tx, c.Account, Kind, identifier(c.DER))
+	if errors.Is(err, factor.ErrNone) {
+		return "", nil
+	}
+	return b.ID, err
 }
