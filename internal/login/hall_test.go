@@ -409,7 +409,7 @@ func TestAgreementAndConsentAreSteps(t *testing.T) {
 	b.Want("利用規約の本文").Submit("同意して進む", "agree", "1")
 	b.Want("s1234567@example.ac.jp")
 	page := b.Location()
-	b.Post(page, url.Values{"pass": {b.Field("pass")}, "attribute": {"displayName"}})
+	b.Post(page, url.Values{"pass": {b.Field("pass")}, "shown": {b.Field("shown")}, "attribute": {"displayName"}})
 	o := g.front.Last()
 	if o.Fault != nil || o.Attributes["mail"] != nil || len(o.Attributes["displayName"]) == 0 {
 		t.Fatalf("outcome %+v", o)
@@ -417,6 +417,48 @@ func TestAgreementAndConsentAreSteps(t *testing.T) {
 	b.Get("/enter/library")
 	if n := len(g.front.Outcomes()); n != 2 {
 		t.Errorf("asked again: %d outcomes, %s", n, b.Text())
+	}
+}
+
+// What was agreed to is what was shown: when values or wishes change under an open page, or
+// an answer names nothing or something else, nothing is sent and the page says so.
+func TestAgreeingCountsForWhatWasShown(t *testing.T) {
+	g := open(t)
+	a := g.Person("s1234567")
+	wish := func(release ...rp.Release) {
+		g.Party(rp.Party{ID: "library", Protocol: "test", Names: map[lang.Tag]string{lang.JA: "図書館"}, Consent: rp.ConsentAsk, Release: release})
+	}
+	name, mail := rp.Release{Attribute: "displayName", Required: true}, rp.Release{Attribute: "mail"}
+	wish(name, mail)
+	b := g.signIn(g.browser(logintest.Campus), "library", "s1234567", logintest.Password)
+	first := b.Field("shown")
+	again := func(why string) {
+		t.Helper()
+		if len(g.front.Outcomes()) != 0 {
+			t.Fatalf("%s: %+v", why, g.front.Last())
+		}
+		b.Want("変わりました", "まだ何も送っていません")
+	}
+	g.Write(func(tx *store.Tx) error {
+		return g.People.SetMail(tx, a.Person, directory.UseMail, "other@example.ac.jp")
+	})
+	b.Submit("送って進む", "attribute", "mail")
+	again("another address")
+	b.Want("other@example.ac.jp")
+	mail.Required = true
+	wish(name, mail)
+	b.Submit("送って進む")
+	again("what could be left out is sent to everybody")
+	wish(name, mail, rp.Release{Attribute: "userName", Required: true})
+	b.Submit("送って進む")
+	again("one attribute more")
+	for _, forged := range []string{"", first, "x"} {
+		b.Post(b.Location(), url.Values{"pass": {b.Field("pass")}, "shown": {forged}, "attribute": {"displayName", "mail", "userName"}})
+		again("an answer for something else")
+	}
+	b.Submit("送って進む")
+	if o := g.front.Last(); o.Fault != nil || o.Attributes["mail"][0] != "other@example.ac.jp" || len(o.Attributes["userName"]) == 0 {
+		t.Errorf("%+v", o)
 	}
 }
 

@@ -62,7 +62,7 @@ func (h *Hall) page(w http.ResponseWriter, r *http.Request, t *transaction.Trans
 		p.Version, p.Agreement = page.Agreement(s.doc, printer(r).Tag())
 	case policy.StepConsent:
 		view.Template, view.Title = "login.consent", "login.consent.title"
-		p.Items = page.Items(printer(r), s.released)
+		p.Items, p.Shown, p.Anew = page.Items(printer(r), s.released), s.released.Shown(), t.Memory[wayConsented]["anew"] != ""
 	default:
 		return h.denied(w, r, t, s)
 	}

@@ -284,6 +284,10 @@ func (h *Hall) consent(w http.ResponseWriter, r *http.Request) error {
 		if s.verdict.Step != policy.StepConsent {
 			return nil
 		}
+		if r.PostForm.Get("shown") != s.released.Shown() { // it has changed under the page
+			t.Notes(wayConsented)["anew"] = "1"
+			return nil
+		}
 		t.Way = wayConsented
 		t.Step()
 		return h.Parties.Consent(tx, s.party, t.Subject.Account, chosen, s.released.Items)

@@ -46,6 +46,16 @@ type Released struct {
 	Items []Item
 }
 
+// Shown names what the person is asked about, as a page shows it: which attributes with which
+// values, and which of them are not for choosing. An answer counts only for the same.
+func (r Released) Shown() string {
+	h := sha256.New()
+	for _, i := range r.Items {
+		fmt.Fprintf(h, "%s %t\n", digest(i.Attribute, i.Values), i.Required)
+	}
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+}
+
 // remembered is one attribute in the consent on record.
 type remembered struct {
 	Digest string `json:"digest"`

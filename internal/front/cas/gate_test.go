@@ -209,7 +209,7 @@ func TestConsentThroughTime(t *testing.T) {
 		if b.Left() || !regexp.MustCompile(`name="attribute"`).MatchString(b.Body) {
 			t.Fatalf("%s: nobody asked: %s", why, b.Location())
 		}
-		b.Post(b.URL.Path, url.Values{"pass": {b.Field("pass")}, "attribute": {"mail"}})
+		b.Post(b.URL.Path, url.Values{"pass": {b.Field("pass")}, "shown": {b.Field("shown")}, "attribute": {"mail"}})
 		if r := g.told(b, "wiki"); r.User != "hanako" || len(r.of("mail")) != 1 {
 			t.Errorf("%s: %s", why, r.raw)
 		}

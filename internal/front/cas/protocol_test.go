@@ -152,7 +152,7 @@ func TestConsent(t *testing.T) {
 	if b.Left() || !strings.Contains(b.Body, `name="attribute"`) {
 		t.Fatalf("nobody asked: %s", b.Location())
 	}
-	b.Post(b.URL.Path, url.Values{"pass": {b.Field("pass")}})
+	b.Post(b.URL.Path, url.Values{"pass": {b.Field("pass")}, "shown": {b.Field("shown")}})
 	r := g.validate("p3/serviceValidate", "service", home("wiki"), "ticket", b.URL.Query().Get("ticket"))
 	if len(r.of("mail")) != 0 || len(r.of("eduPersonAffiliation")) != 1 {
 		t.Errorf("without the tick for mail: %s", r.raw)

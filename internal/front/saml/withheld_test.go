@@ -33,7 +33,7 @@ func TestWhatIsWithheldDoesNotLeakByNames(t *testing.T) {
 		b := g.browser()
 		signIn(b.Get(origin+g.redirect(&asking{issuer: nosy})), "hanako")
 		b.Want("Send and go on")
-		b.Post(b.Location(), url.Values{"pass": {b.Field("pass")}, "attribute": append([]string{"displayName"}, c.tick...)})
+		b.Post(b.Location(), url.Values{"pass": {b.Field("pass")}, "shown": {b.Field("shown")}, "attribute": append([]string{"displayName"}, c.tick...)})
 		r := g.response(b)
 		if r.assertion == nil || strings.Contains(b.Body, "hanako@") {
 			t.Fatalf("%s: %v", what, r.status)

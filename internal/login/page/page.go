@@ -44,6 +44,8 @@ type Step struct {
 	Agreement []string // paragraphs
 	Version   string
 	Items     []Item
+	Shown     string // what the items are, for the answer to name
+	Anew      bool   // what was shown before has changed meanwhile
 }
 
 // News tells that the person agreed before, and that something has changed since.
