@@ -178,7 +178,7 @@ func (s *service) format(q *request) string {
 		return s.Format
 	}
 	for _, have := range s.Formats {
-		if slices.Contains(formats(), have) && have != metadata.Unspecified {
+		if slices.Contains(formats(), have) && have != metadata.Unspecified && (have != metadata.Persistent || !s.anonymous()) {
 			return have
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"seimon/internal/front/saml/metadata"
 	"seimon/internal/front/saml/xmlsig"
 	"seimon/internal/store"
+	"seimon/internal/web/webtest"
 )
 
 // member is a service that nobody registered here: only its federation knows it.
@@ -28,6 +29,8 @@ type federation struct {
 	signer *pair
 	sp     *pair
 	text   []byte
+
+	categories []string // of every member
 }
 
 func federate(t *testing.T) *federation {
@@ -56,7 +59,8 @@ func (f *federation) publish(ids ...string) {
 		return aggregate.Provider{
 			ID: ids[i], Names: map[string]string{"en": "Journals of the Federation", "ja": "連合の電子ジャーナル"}, Consumer: consumer(ids[i]),
 			Certificates: []string{f.sp.text(), f.sp.text()}, Formats: []string{metadata.Persistent}, Contact: "help@member.example.org",
-			Requested: []aggregate.Attribute{{Name: "urn:oid:0.9.2342.19200300.100.1.3", Friendly: "mail", Required: true}, {Name: "urn:oid:2.16.840.1.113730.3.1.241", Friendly: "displayName"}},
+			Categories: f.categories,
+			Requested:  []aggregate.Attribute{{Name: "urn:oid:0.9.2342.19200300.100.1.3", Friendly: "mail", Required: true}, {Name: "urn:oid:2.16.840.1.113730.3.1.241", Friendly: "displayName"}},
 		}
 	})
 	if err != nil {
@@ -98,6 +102,58 @@ func TestAServiceOfAFederationSignsPeopleInWithoutBeingRegistered(t *testing.T) 
 	})
 	if b.Get(ask()).Want("other@example.ac.jp"); arrived(b, member) {
 		t.Error("another value leaves unasked")
+	}
+}
+
+// A service that promises to recognise nobody gets no name by which it could, though its
+// metadata lists that form and its request asks for it.
+func TestAnonymousAccessGetsNoPersistentName(t *testing.T) {
+	const refeds = "https://refeds.org/category/"
+	for what, c := range map[string]struct {
+		categories []string
+		persistent bool
+	}{
+		"anonymous":                  {[]string{refeds + "anonymous"}, false},
+		"anonymous and pseudonymous": {[]string{refeds + "anonymous", refeds + "pseudonymous"}, true},
+		"none":                       {nil, true},
+	} {
+		f := federate(t)
+		f.categories = c.categories
+		f.publish(member)
+		enter := func(inside string) *webtest.Browser {
+			b := signIn(f.browser().Get(f.redirect(&asking{issuer: member, inside: inside})), "hanako")
+			if !arrived(b, member) {
+				b.Submit("Send and go on")
+			}
+			return b
+		}
+		format := func(b *webtest.Browser) string {
+			got := f.response(b, f.sp.key.(*rsa.PrivateKey))
+			if got.assertion == nil {
+				return strings.Join(got.status, " ")
+			}
+			return got.assertion.First(metadata.SAML, "Subject").First(metadata.SAML, "NameID").Attr("Format")
+		}
+		want := metadata.Transient
+		if c.persistent {
+			want = metadata.Persistent
+		}
+		if got := format(enter("")); got != want {
+			t.Errorf("%s, by its metadata: %s", what, got)
+		}
+		if got := format(enter(`<samlp:NameIDPolicy Format="` + metadata.Transient + `"/>`)); got != metadata.Transient {
+			t.Errorf("%s, transient: %s", what, got)
+		}
+		wish := `<samlp:NameIDPolicy Format="` + metadata.Persistent + `" AllowCreate="true"/>`
+		if c.persistent {
+			if got := format(enter(wish)); got != want {
+				t.Errorf("%s, asked for: %s", what, got)
+			}
+			continue
+		}
+		if got := format(f.browser().Get(f.redirect(&asking{issuer: member, inside: wish}))); got != "Requester InvalidNameIDPolicy" {
+			t.Errorf("%s, asked for: %s", what, got)
+		}
 	}
 }
 

@@ -145,6 +145,9 @@ func (f *Front) readPolicy(q *request) func(*service, *xmldoc.Node) *status {
 		if q.Format != "" && !slices.Contains(formats(), q.Format) {
 			return refuse(statusRequester, statusNamePolicy, fmt.Sprintf("the name format %.100s is not offered", q.Format))
 		}
+		if q.Format == metadata.Persistent && s.anonymous() {
+			return refuse(statusRequester, statusNamePolicy, "the service is in the category of anonymous access and asks for a persistent name: it gets transient ones")
+		}
 		return nil
 	}
 }
