@@ -136,6 +136,13 @@ for (const [kind, tag, nth] of [['chrome', 'ja', 0], ['chrome', 'en', 1], ['fire
       await page.click('input[value=lost]');
       await press(page, 'button.danger');
       await says(page, say[tag].revoked);
+      // The time line grows by itself; nothing is loaded anew under whoever reads it.
+      await page.evaluate(() => { window.stands = true; document.querySelector('main a').focus(); window.focused = document.activeElement; });
+      for (const revoked = Date.now(); !say[tag].list.test(await text(page)); await new Promise((r) => setTimeout(r, 200))) {
+        assert.ok(Date.now() - revoked < 15000, 'the time line did not grow:\n' + await text(page));
+      }
+      await page.waitForFunction(() => document.querySelector('#what-happened').dataset.renew === '' && document.querySelector('[data-open]').hidden);
+      assert.ok(await page.evaluate(() => window.stands && window.focused === document.activeElement), 'the page was loaded anew or the focus moved');
       await look(page, `${kind}-${tag}-cert-revoked`);
       await page.goto(`${demo.sso}/portal/certificates/log`, { waitUntil: 'load' });
       await look(page, `${kind}-${tag}-cert-log`);

@@ -273,6 +273,7 @@ type onePage struct {
 	Item     item
 	Issuer   string
 	Trail    []step
+	Open     bool // of the trail: something more is expected soon
 	Systems  []string
 	Seen     string
 	Wifi     bool
@@ -289,7 +290,10 @@ func (d *Desk) one(v desk.Visit) error {
 		if chain := d.CA.Chain(page.Item.Issuer); len(chain) > 0 {
 			page.Issuer = chain[0].Subject.CommonName
 		}
-		page.Trail, err = d.trail(tx, v.P(), page.Item.Certificate)
+		if page.Trail, err = d.trail(tx, v.P(), page.Item.Certificate); err != nil {
+			return err
+		}
+		page.Open, err = d.open(tx, page.Item.Certificate, page.Trail)
 		return err
 	})
 	if errors.Is(err, ca.ErrNone) {
@@ -299,6 +303,6 @@ func (d *Desk) one(v desk.Visit) error {
 		return err
 	}
 	return d.Lobby.Show(v, web.View{
-		Template: "certificates.one", Title: "certificates.one.title", TitleFacts: []any{"label", page.Item.Label}, Data: page,
+		Template: "certificates.one", Title: "certificates.one.title", TitleFacts: []any{"label", page.Item.Label}, Data: page, Asks: page.Open,
 	})
 }

@@ -81,6 +81,24 @@ func (d *Desk) Trail(tx *store.Tx, p lang.Printer, c ca.Certificate) ([]ca.Momen
 	return out, err
 }
 
+// openFor is how long after a revocation its time line is expected to grow: services
+// are told and lists published within seconds, and again after a failure for a while.
+const openFor = 10 * time.Minute
+
+// open tells whether more is expected in the time line of a certificate that was just
+// revoked: a service that has not answered, or a publication that is not on record.
+func (d *Desk) open(tx *store.Tx, c ca.Certificate, trail []step) (bool, error) {
+	if c.State != ca.Revoked || tx.Now.Sub(c.Revoked) >= openFor {
+		return false, nil
+	}
+	if slices.ContainsFunc(trail, func(s step) bool { return s.Event == "certificate.service.telling" }) {
+		return true, nil
+	}
+	var n int
+	err := tx.QueryRow("SELECT COUNT(*) FROM certificates_watch WHERE certificate = $1", c.ID).Scan(&n)
+	return n > 0, err
+}
+
 // why are the words for a reason.
 func why(p lang.Printer, r ca.Reason) string {
 	if id := "certificates.reason." + string(r); p.Has(id) {

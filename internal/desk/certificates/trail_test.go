@@ -37,6 +37,49 @@ func TestTheTimeLineShowsWhatIsOnRecord(t *testing.T) {
 	}
 }
 
+// TestTheTimeLineRenewsItselfWhileSomethingIsOpen: the page may ask and says where, its list
+// is announced without moving anybody, and a link does the same without script. When all is
+// done, or nothing comes any more, the page is still.
+func TestTheTimeLineRenewsItselfWhileSomethingIsOpen(t *testing.T) {
+	number := int64(0)
+	h := open(t, func(r *certificates.Rooms) {
+		r.Listed = func(*store.Tx, ca.Certificate) (int64, error) { return number, nil }
+	})
+	h.Person("s1234567")
+	b := h.signIn("s1234567", logintest.Campus, home+"/new")
+	c, other := h.certificate(b, "laptop"), h.certificate(b, "tablet")
+	renews := func(id string, want bool) {
+		t.Helper()
+		b.Get(home + "/" + id)
+		for _, mark := range []string{`data-renew="` + home + "/" + id + `"`, `data-renewed aria-live="polite"`, "もう一度見る"} {
+			if strings.Contains(b.Body, mark) != want {
+				t.Errorf("%s: %v", mark, !want)
+			}
+		}
+		if got := strings.Contains(b.Header.Get("Content-Security-Policy"), "connect-src 'self'"); got != want {
+			t.Errorf("the page may ask: %v", got)
+		}
+		if strings.Contains(b.Body, "http-equiv") || b.Header.Get("Refresh") != "" {
+			t.Error("the whole page is loaded anew under somebody who reads it (WCAG 2.2, failure F41)")
+		}
+	}
+	renews(c.ID, false)
+	for _, id := range []string{c.ID, other.ID} {
+		b.Get(home+"/"+id+"/revoke").Submit("いま失効させる", "why", "unused")
+		renews(id, true)
+	}
+	number = 41
+	h.Must(h.desk.Watch(t.Context()))
+	renews(c.ID, false)
+	number = 0
+	h.Write(func(tx *store.Tx) error {
+		return h.Audit.Append(tx, audit.Event{Type: "certificate.service.telling", Account: other.Account, Party: "library", Session: "s_1", Facts: map[string]string{"certificate": other.ID}})
+	})
+	renews(other.ID, true)
+	h.Clock.Add(10 * time.Minute)
+	renews(other.ID, false)
+}
+
 // TestAResponderThatIsAwayHidesNothing: the list is on record though the responder
 // fails, and the answer as soon as it can be given, once.
 func TestAResponderThatIsAwayHidesNothing(t *testing.T) {

@@ -6,9 +6,10 @@ import { watchCodes } from "./code";
 import { copyButtons, printButtons } from "./copy";
 import { hints } from "./hints";
 import { keepTyped } from "./keep";
+import { renew } from "./renew";
 import { sendOnce, sendNow } from "./once";
 
-const helps = [tellClock, watchCodes, copyButtons, printButtons, hints, keepTyped, sendOnce, sendNow];
+const helps = [tellClock, watchCodes, copyButtons, printButtons, hints, keepTyped, renew, sendOnce, sendNow];
 for (const help of helps) {
   try {
     help();
