@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { code, demo, downloads, look, network, open, press, primary, says, sizes, text, type } from './browser.mjs';
+import { code, demo, downloads, look, network, open, press, primary, put, says, sizes, text, type } from './browser.mjs';
 
 const say = {
   ja: { mine: '自分の証明書', past: '使わなくなった証明書', ready: '証明書ができました', valid: '有効', revoked: '証明書を失効させました', issued: '証明書を発行しました', gone: '失効', proof: 'クライアント証明書', cut: '始めたセッションを終わらせました', list: /失効リスト（番号 \d+）/ },
@@ -217,7 +217,7 @@ for (const [kind, tag, nth] of [['chrome', 'ja', 0], ['chrome', 'en', 1], ['fire
       const csr = `${work}/own.csr`;
       execFileSync('openssl', ['req', '-new', '-newkey', 'rsa:2048', '-nodes', '-keyout', `${work}/own.key`, '-out', csr, '-subj', '/CN=anything'], { stdio: 'ignore' });
       await type(page, '#label-plain', 'lab PC');
-      await page.type('#request', readFileSync(csr, 'utf8'));
+      await put(page, '#request', readFileSync(csr, 'utf8'));
       await press(page, '#plain button[type=submit]');
       await says(page, say[tag].issued, 'lab PC');
       const pem = await page.$eval('a[href$="/file/pem"]', (a) => a.getAttribute('href'));
