@@ -173,8 +173,9 @@ func (h *House) endedElsewhere(tx *store.Tx, e trust.Ended) (held bool, err erro
 		return false, err
 	}
 	ended, clients, err := h.endResting(tx, c, b.ID, why)
-	if err != nil || e.Held && len(ended)+len(clients) == 0 {
-		return e.Held, err
+	gone := b.State == factor.Removed
+	if err != nil || (e.Held || gone) && len(ended)+len(clients) == 0 {
+		return e.Held && !gone, err
 	}
 	err = h.Audit.Append(tx, audit.Event{Type: "certificate.elsewhere.ended", Account: b.Account, Actor: "system", Facts: map[string]string{
 		"certificate": name, "anchor": e.Anchor, "name": e.Name, "tail": e.Tail, "reason": e.Reason, "since": e.Since.UTC().Format(time.RFC3339),

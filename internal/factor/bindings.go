@@ -205,11 +205,16 @@ func (b *Bindings) Rename(tx *store.Tx, id, label string) error {
 	return touched(tx.Exec("UPDATE factor_binding SET label = $1 WHERE id = $2 AND state <> 'removed'", label, id))
 }
 
-// Ever returns the binding of an account with an identifier in any state, one that was
-// not removed first; ErrNone when there never was one.
+// Ever returns the binding with an identifier in any state: the one in use, else the one
+// that was removed last, of an account, or of whomever when that is empty. ErrNone when
+// there never was one.
 func (b *Bindings) Ever(tx *store.Tx, account authn.AccountID, kind authn.Kind, identifier string) (Binding, error) {
-	return b.one(tx, "SELECT "+columns+` FROM factor_binding WHERE account = $1 AND kind = $2 AND identifier = $3 AND identifier <> ''
-		ORDER BY CASE WHEN state = 'removed' THEN 1 ELSE 0 END, changed DESC, id LIMIT 1`, string(account), string(kind), identifier)
+	found, err := b.ByIdentifier(tx, kind, identifier)
+	if err == nil && (account == "" || found.Account == account) || err != nil && !errors.Is(err, ErrNone) {
+		return found, err
+	}
+	return b.one(tx, "SELECT "+columns+` FROM factor_binding WHERE kind = $1 AND identifier = $2 AND identifier <> '' AND state = 'removed'
+		AND ($3 = '' OR account = $3) ORDER BY changed DESC, id LIMIT 1`, string(kind), identifier, string(account))
 }
 
 // Remove takes a binding out of use; ErrNone when that was done before. The last

@@ -186,10 +186,11 @@ func foreignBinding(v trust.Verdict, leaf *x509.Certificate) factor.Binding {
 	}
 }
 
-// Bound gives the binding in use of a certificate, whose ever it is, or factor.ErrNone; and
-// the name under which other rooms know a certificate of another house.
+// Bound gives the binding of a certificate, whose ever it is, or factor.ErrNone; one that
+// was removed when none is in use, for sessions may rest on it still. And it gives the name
+// under which other rooms know a certificate of another house.
 func Bound(tx *store.Tx, bindings *factor.Bindings, leaf *x509.Certificate) (b factor.Binding, name string, err error) {
-	b, err = bindings.ByIdentifier(tx, Kind, identifier(leaf.Raw))
+	b, err = bindings.Ever(tx, "", Kind, identifier(leaf.Raw))
 	return b, foreign + identifier(leaf.Raw), err
 }
 
@@ -200,16 +201,12 @@ func Unregister(tx *store.Tx, bindings *factor.Bindings, c ca.Certificate) (stri
 	if len(c.DER) == 0 {
 		return "", nil
 	}
-	b, err := bindings.ByIdentifier(tx, Kind, identifier(c.DER))
-	if err == nil {
-		return b.ID, bindings.Remove(tx, b.ID)
-	}
-	if !errors.Is(err, factor.ErrNone) {
-		return "", err
-	}
-	b, err = bindings.Ever(tx, c.Account, Kind, identifier(c.DER))
-	if errors.Is(err, factor.ErrNone) {
+	b, err := bindings.Ever(tx, "", Kind, identifier(c.DER))
+	switch {
+	case errors.Is(err, factor.ErrNone):
 		return "", nil
+	case err != nil || b.State == factor.Removed:
+		return b.ID, err
 	}
-	return b.ID, err
+	return b.ID, bindings.Remove(tx, b.ID)
 }
