@@ -2,6 +2,7 @@ package saml
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto"
 	"encoding/json"
@@ -21,9 +22,20 @@ import (
 
 // How often the metadata of a service that was registered from an address is fetched.
 const (
-	renewEvery = 6 * time.Hour
-	renewAgain = time.Hour // after a failure
+	renewEvery = 6 * time.Hour // unless the document says otherwise
+	renewAgain = time.Hour     // after a failure
+	renewSoon  = 15 * time.Minute
+	renewLate  = 24 * time.Hour
 )
+
+// pause is how long metadata is left alone: as its cacheDuration asks, within bounds, and
+// never beyond the middle of what is left of its validity, so that several tries remain.
+func pause(asked time.Duration, until, now time.Time) time.Duration {
+	if !until.IsZero() {
+		asked = min(asked, until.Sub(now)/2)
+	}
+	return min(max(asked, renewSoon), renewLate)
+}
 
 // Renewal is how the metadata of a registered service stays up to date.
 type Renewal struct {
@@ -104,7 +116,7 @@ func (f *Front) RenewOne(ctx context.Context, id string) (changed []string, faul
 	if s == nil || s.URL == "" {
 		return nil, nil, fmt.Errorf("%s was not registered from an address: give one with seimon party import", id)
 	}
-	next, fault := f.fetchService(ctx, s)
+	next, cache, fault := f.fetchService(ctx, s)
 	if ctx.Err() != nil {
 		return nil, nil, ctx.Err()
 	}
@@ -113,7 +125,7 @@ func (f *Front) RenewOne(ctx context.Context, id string) (changed []string, faul
 		if fault != nil {
 			_, err := tx.Exec(`INSERT INTO saml_renewal (party, due_at, checked_at, good_at, fails, fault) VALUES ($1, $2, $3, 0, 1, $4)
 				ON CONFLICT (party) DO UPDATE SET due_at = $2, checked_at = $3, fault = $4, fails = saml_renewal.fails + 1`,
-				id, store.Millis(tx.Now.Add(renewAgain)), store.Millis(tx.Now), shorten(fault.Error()))
+				id, store.Millis(tx.Now.Add(pause(renewAgain, s.ValidUntil, tx.Now))), store.Millis(tx.Now), shorten(fault.Error()))
 			return err
 		}
 		if changed, err = f.takeUp(tx, id, next); err != nil {
@@ -121,42 +133,43 @@ func (f *Front) RenewOne(ctx context.Context, id string) (changed []string, faul
 		}
 		_, err := tx.Exec(`INSERT INTO saml_renewal (party, due_at, checked_at, good_at, fails, fault) VALUES ($1, $2, $3, $3, 0, '')
 			ON CONFLICT (party) DO UPDATE SET due_at = $2, checked_at = $3, good_at = $3, fault = '', fails = 0`,
-			id, store.Millis(tx.Now.Add(renewEvery)), store.Millis(tx.Now))
+			id, store.Millis(tx.Now.Add(pause(cmp.Or(cache, renewEvery), next.ValidUntil, tx.Now))), store.Millis(tx.Now))
 		return err
 	})
 	return changed, fault, err
 }
 
-// fetchService fetches what a service says of itself, and judges it as at its registration.
-func (f *Front) fetchService(ctx context.Context, s *service) (metadata.Service, error) {
+// fetchService fetches what a service says of itself and for how long, and judges it as at
+// its registration.
+func (f *Front) fetchService(ctx context.Context, s *service) (metadata.Service, time.Duration, error) {
 	none := metadata.Service{}
 	text, err := metadata.Fetch(ctx, f.Client, s.URL)
 	if err != nil {
-		return none, err
+		return none, 0, err
 	}
 	root, err := xmldoc.Parse(text, metadata.Limits())
 	if err != nil {
-		return none, err
+		return none, 0, err
 	}
 	if s.Signer != "" {
 		c, err := metadata.Certificate(s.Signer)
 		if err != nil {
-			return none, err
+			return none, 0, err
 		}
 		if root, err = xmlsig.Verify(root, []crypto.PublicKey{c.PublicKey}, metadata.Limits()); err != nil {
-			return none, fmt.Errorf("metadata_signer: %w", err)
+			return none, 0, fmt.Errorf("metadata_signer: %w", err)
 		}
 	}
 	e, err := metadata.ReadOne(root, f.DB.Now())
 	if err != nil {
-		return none, err
+		return none, 0, err
 	}
 	if e.ID != s.ID {
-		return none, fmt.Errorf("entityID: the address has the metadata of %.200q", e.ID)
+		return none, 0, fmt.Errorf("entityID: the address has the metadata of %.200q", e.ID)
 	}
 	then := *s
 	then.Service = e.Service
-	return e.Service, then.check()
+	return e.Service, metadata.Cache(root), then.check()
 }
 
 // takeUp puts the new word of a service in force. What the university decided, and the

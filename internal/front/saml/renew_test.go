@@ -113,6 +113,54 @@ func TestMetadataAtAnAddressRenewsItself(t *testing.T) {
 	b.Get(g.redirect(&asking{issuer: wiki, attrs: []string{"AssertionConsumerServiceURL", "https://wiki.example.org/acs"}})).WantStatus(400)
 }
 
+// A document says how long it may be kept; too short or too long is brought within bounds,
+// and before it ends there is time for several tries.
+func TestADocumentSaysHowLongItIsKept(t *testing.T) {
+	g := open(t)
+	p := &publisher{}
+	g.fromAddress(p)
+	for _, c := range []struct {
+		cache string
+		left  time.Duration // until its validUntil; 0 without one
+		want  time.Duration
+	}{
+		{"PT2H", 0, 2 * time.Hour},
+		{"PT1S", 0, 15 * time.Minute},
+		{"P30D", 0, 24 * time.Hour},
+		{"soon", 0, 6 * time.Hour},
+		{"PT0S", 0, 6 * time.Hour},
+		{"", 0, 6 * time.Hour},
+		{"", 8 * time.Hour, 4 * time.Hour},
+		{"P1D", 4 * time.Hour, 2 * time.Hour},
+		{"PT1H", 8 * time.Hour, time.Hour},
+		{"PT1H", 10 * time.Minute, 15 * time.Minute},
+	} {
+		g.Clock.Add(25 * time.Hour)
+		extra := ` cacheDuration="` + c.cache + `"`
+		if c.cache == "" {
+			extra = ""
+		}
+		if c.left > 0 {
+			extra += ` validUntil="` + g.Clock.Now().Add(c.left).UTC().Format(time.RFC3339) + `"`
+		}
+		p.text = wikiMetadata(wiki, "https://wiki.example.org/acs", extra)
+		g.renew()
+		if n := g.renewal(wiki); n.Fault != "" || n.Due.Sub(g.Clock.Now()).Round(time.Second) != c.want {
+			t.Errorf("%+v: again in %v (%s)", c, n.Due.Sub(g.Clock.Now()), n.Fault)
+		}
+	}
+	// A failure shortly before the end does not wait for the end.
+	p.text = wikiMetadata(wiki, "https://wiki.example.org/acs", ` validUntil="`+g.Clock.Now().Add(80*time.Minute).UTC().Format(time.RFC3339)+`"`)
+	g.Clock.Add(16 * time.Minute)
+	g.renew()
+	p.text = "nothing"
+	g.Clock.Add(40 * time.Minute)
+	g.renew()
+	if n := g.renewal(wiki); n.Fails != 1 || n.Due.Sub(g.Clock.Now()) > 15*time.Minute {
+		t.Errorf("%+v, at %v", n, g.Clock.Now())
+	}
+}
+
 // Whatever is wrong at the address, the registration stays, and the doctor can say why.
 func TestWhatCannotBeTakenLeavesTheRegistrationAlone(t *testing.T) {
 	g := open(t)

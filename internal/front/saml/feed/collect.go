@@ -7,8 +7,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -108,7 +106,7 @@ func (c *collector) begin(e *xmlstream.Element, md bool) error {
 		return fmt.Errorf("validUntil %s is more than %d days away (--max-validity)", until, int(c.max.Hours()/24))
 	}
 	if text := e.Attr("cacheDuration"); text != "" {
-		d, err := ReadDuration(text)
+		d, err := metadata.ReadDuration(text)
 		if err != nil {
 			return err
 		}
@@ -253,28 +251,4 @@ func keepDocuments(ctx context.Context, db *store.DB, list []document) error {
 			" ON CONFLICT (hash) DO UPDATE SET stored_at = excluded.stored_at", args...)
 		return err
 	})
-}
-
-var durationForm = regexp.MustCompile(`^P(?:(\d{1,4})Y)?(?:(\d{1,4})M)?(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,8})M)?(?:(\d{1,9})(?:\.\d+)?S)?)?$`)
-
-// ReadDuration reads an xs:duration (XML Schema 1.0 part 2, 3.2.6); years and months are
-// taken as 365 and 30 days.
-func ReadDuration(text string) (time.Duration, error) {
-	m := durationForm.FindStringSubmatch(text)
-	if m == nil || text == "P" || strings.HasSuffix(text, "T") {
-		return 0, fmt.Errorf("%.40q is no duration", text)
-	}
-	const day = 24 * time.Hour
-	var sum time.Duration
-	for i, unit := range []time.Duration{365 * day, 30 * day, day, time.Hour, time.Minute, time.Second} {
-		if m[i+1] == "" {
-			continue
-		}
-		n, err := strconv.Atoi(m[i+1])
-		if err != nil {
-			return 0, err
-		}
-		sum += min(time.Duration(n), 100*365*day/unit) * unit
-	}
-	return sum, nil
 }

@@ -173,7 +173,7 @@ func (r *reader) remote(file string, m *xmldoc.Node, f feed.Feed, url string) {
 				return
 			}
 		case "RequiredValidUntil":
-			if d, err := feed.ReadDuration(filter.Attr("maxValidityInterval")); err == nil {
+			if d, err := metadata.ReadDuration(filter.Attr("maxValidityInterval")); err == nil {
 				f.MaxValidity = min(d, 366*24*time.Hour)
 			}
 		case "EntityRoleWhiteList", "EntityRole":
