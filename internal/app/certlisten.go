@@ -143,6 +143,11 @@ func newClientcert(h *House) (factor.Factor, error) {
 // offline access that rests on it.
 func (h *House) cutCertificate(tx *store.Tx, c ca.Certificate) error {
 	const why = "certificate revoked"
+	if c.Reason == ca.KeyCompromise { // the device that held it may be in other hands, and be a browser that its owner trusted
+		if _, err := h.Sessions.DistrustAll(tx, c.Account); err != nil {
+			return err
+		}
+	}
 	binding, err := clientcert.Unregister(tx, h.Bindings, c)
 	if err != nil || binding == "" {
 		return err
