@@ -44,7 +44,7 @@ func (h *House) background() {
 	})
 	h.publish()
 	h.Jobs.Every("service.owners", time.Minute, owners.New(owners.Config{
-		DB: h.DB, Audit: h.Audit, Parties: h.Parties, Mail: h.Mail, Words: h.Words, Reply: h.Config.Mail.Desk,
+		DB: h.DB, Audit: h.Audit, Parties: h.Parties, Mail: h.Mail, Words: h.Words, Reply: h.Config.Mail.Desk, To: h.Config.Mail.Services,
 	}).Tell)
 	h.followFeeds()
 	h.Jobs.Every("sweep.login", time.Minute, h.Hall.Sweep)

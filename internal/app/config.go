@@ -95,6 +95,8 @@ type MailConfig struct {
 	PasswordFile string `toml:"password_file"`
 	Hello        string `toml:"hello"`
 	Desk         string `toml:"desk"`
+	// Services says whose contacts hear of requests that do not fit: registered, all or none.
+	Services string `toml:"services"`
 	// Behind lists the mail domains whose mailboxes open only through this sign-in.
 	Behind []string `toml:"behind"`
 }

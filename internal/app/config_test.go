@@ -51,6 +51,7 @@ func TestConfigNamesFileAndLine(t *testing.T) {
 		"no master key":              {`master = "master.key"`, `master = "gone.key"`, "seimon.toml:6: open "},
 		"no sender":                  {`from = "sso@example.ac.jp"`, "", "seimon.toml:7: from is missing"},
 		"mail security":              {`host = "localhost"`, "host = \"localhost\"\nsecurity = \"ssl\"", `seimon.toml:10: security must be`},
+		"whom to tell":               {`host = "localhost"`, "host = \"localhost\"\nservices = \"some\"", `seimon.toml:10: services must be registered, all or none`},
 		"time zone":                  {"[database]", "time_zone = \"Asia/Kioto\"\n[database]", `seimon.toml:3: time_zone "Asia/Kioto" is unknown`},
 		"one language":               {"[database]", "languages = [\"ja\"]\n[database]", "seimon.toml:3: both languages"},
 		"no English name":            {`, en = "Example University"`, "", "seimon.toml:11: the name of the university is missing in the language en"},

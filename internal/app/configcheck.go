@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"seimon/internal/rp/owners"
 )
 
 // check tells everything that is wrong with the values.
@@ -150,6 +152,9 @@ func (c *Config) checkMail(wrong complaint) {
 	}
 	if !slices.Contains([]string{"", "starttls", "tls", "plain"}, c.Mail.Security) {
 		wrong("mail.security", "security must be starttls, tls or plain, not %q", c.Mail.Security)
+	}
+	if !slices.Contains(append(owners.Choices(), ""), c.Mail.Services) {
+		wrong("mail.services", "services must be registered, all or none, not %q", c.Mail.Services)
 	}
 	if c.Mail.Port < 0 || c.Mail.Port > 65535 {
 		wrong("mail.port", "port %d is not a port", c.Mail.Port)

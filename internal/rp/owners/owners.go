@@ -49,6 +49,8 @@ type Config struct {
 		Enqueue(tx *store.Tx, m mail.Message) (string, error)
 	}
 	Words *lang.Words
+	// To says which services are written to; empty is Registered.
+	To string
 	// Reply is the address of those who can help, or empty.
 	Reply string
 }
@@ -56,11 +58,24 @@ type Config struct {
 // Owners writes to the contacts of services.
 type Owners struct{ Config }
 
+// Which services are written to.
+const (
+	Registered = "registered" // those that the university registered itself
+	All        = "all"        // and those of federations, whose people know nothing of this university
+	Nobody     = "none"
+)
+
+// Choices lists them.
+func Choices() []string { return []string{Registered, All, Nobody} }
+
 // New opens the room.
 func New(c Config) *Owners { return &Owners{c} }
 
 // Tell looks at what was refused lately, and writes about what nobody was told yet.
 func (o *Owners) Tell(ctx context.Context) error {
+	if o.To == Nobody {
+		return nil
+	}
 	var events []audit.Event
 	err := o.DB.Read(ctx, func(tx *store.Tx) (err error) {
 		events, err = o.Audit.Find(tx, audit.Query{TypePrefix: refused, Since: tx.Now.Add(-span), Newest: true, Limit: 500})
@@ -114,7 +129,8 @@ func (o *Owners) about(tx *store.Tx, e audit.Event) error {
 	if err != nil {
 		return err
 	}
-	if p.Contact == "" || p.Disabled || p.Source != "" && e.Facts["code"] == "R3.metadata" { // what dies there is the feed
+	elsewhere := p.Source != "" && (o.To != All || e.Facts["code"] == "R3.metadata") // what dies there is the feed
+	if p.Contact == "" || p.Disabled || elsewhere {
 		return nil
 	}
 	switch _, err := o.Mail.Enqueue(tx, o.letter(p, e)); {

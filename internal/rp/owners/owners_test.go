@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -191,7 +192,7 @@ func (f feed) Get(_ *store.Tx, id string) (rp.Party, error) { return f[id], nil 
 func TestAMalformedContactStopsNobodyElse(t *testing.T) {
 	b := open(t)
 	services := feed{}
-	b.Parties = services
+	b.Parties, b.To = services, owners.All
 	for i, contact := range []string{"wiki@example.org\r\nBcc: everybody@example.ac.jp", "a b@example.org", "<script>@example.org", "x@", "@", strings.Repeat("x", 300) + "@example.org", "technical@example.org"} {
 		id := fmt.Sprintf("https://sp%d.example.org/sp", i)
 		services[id] = rp.Party{ID: id, Protocol: "saml", Names: map[lang.Tag]string{lang.EN: "Wiki"}, Contact: contact, Source: "gakunin"}
@@ -200,5 +201,31 @@ func TestAMalformedContactStopsNobodyElse(t *testing.T) {
 	got := b.told()
 	if len(got) != 1 || got[0].To != "technical@example.org" {
 		t.Errorf("%d messages: %+v", len(got), got)
+	}
+}
+
+// TestWhoIsWrittenTo: strangers of federations only where the university says so, and nobody
+// where it says that.
+func TestWhoIsWrittenTo(t *testing.T) {
+	for to, want := range map[string]string{
+		"": "here@example.ac.jp", owners.Registered: "here@example.ac.jp", owners.All: "here@example.ac.jp there@example.org", owners.Nobody: "",
+	} {
+		b := open(t)
+		b.To = to
+		b.Parties = feed{
+			"here":  rp.Party{ID: "here", Protocol: "saml", Names: map[lang.Tag]string{lang.EN: "Wiki"}, Contact: "here@example.ac.jp"},
+			"there": rp.Party{ID: "there", Protocol: "saml", Names: map[lang.Tag]string{lang.EN: "Journals"}, Contact: "there@example.org", Source: "gakunin"},
+		}
+		for _, id := range []string{"here", "there"} {
+			b.refused(id, "AAAA-BBBB", "code", "R3.signature", "field", "Signature", "front", "saml")
+		}
+		var got []string
+		for _, m := range b.told() {
+			got = append(got, m.To)
+		}
+		slices.Sort(got)
+		if strings.Join(got, " ") != want {
+			t.Errorf("%q: %q are written to", to, got)
+		}
 	}
 }
