@@ -1,9 +1,10 @@
 // Browsers with certificates, on a screen of their own, and answers to the native
 // windows in which they let a person choose: no driver reaches those, keys do.
 //
-// Needs DISPLAY (an X server with a window manager), xdotool, certutil and pk12util.
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+// Needs Xvfb, openbox, xdotool, certutil and pk12util.
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import assert from 'node:assert/strict';
 import puppeteer from 'puppeteer-core';
 import { demo } from './browser.mjs';
@@ -20,6 +21,21 @@ export function store(dir, p12s) {
   for (const p12 of p12s) execFileSync('pk12util', ['-i', p12, '-d', 'sql:' + dir, '-k', secret, '-W', 'x'], quiet);
 }
 
+/** screen is the folder in which the X server of this file keeps what it shows. */
+const screen = `${process.env.WORK}/screen-${process.pid}`;
+let begun;
+
+/** begin starts the X server, which picks a number that is free, and a window manager. */
+async function begin() {
+  mkdirSync(screen);
+  const server = spawn('Xvfb', ['-displayfd', '3', '-screen', '0', '1280x900x24', '-nolisten', 'tcp', '-fbdir', screen], { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] });
+  process.on('exit', () => server.kill());
+  const [number] = await once(server.stdio[3], 'data');
+  process.env.DISPLAY = ':' + number.toString().trim();
+  const manager = spawn('openbox', [], { stdio: 'ignore' }); // ends with its screen
+  for (const child of [server, manager, server.stdio[3]]) child.unref();
+}
+
 let counter = 0;
 
 /**
@@ -27,6 +43,7 @@ let counter = 0;
  * add to its store, such as the module of a card; tls is '1.2' or '1.3' or nothing.
  */
 export async function open(kind, p12s, { prepare = () => {}, tls = '' } = {}) {
+  await (begun ??= begin());
   const home = `${process.env.WORK}/cert-${kind}-${process.pid}-${++counter}`;
   if (kind === 'chrome') {
     store(home + '/.pki/nssdb', p12s);
@@ -72,6 +89,57 @@ export async function keys(typed) {
   }
 }
 
+/** picture is what the screen shows: every seventh of its pixels. */
+function picture() {
+  const bytes = readFileSync(screen + '/Xvfb_screen0');
+  const out = new Uint32Array(Math.floor(bytes.length / 28));
+  for (let i = 0; i < out.length; i++) out[i] = bytes.readUInt32LE(28 * i);
+  return out;
+}
+
+/** other tells how much of two pictures differs, from 0 to 1. */
+function other(a, b) {
+  let n = 0;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) n++;
+  return n / a.length;
+}
+
+const window = 0.04; // the least part of the screen that a list of certificates takes
+const entry = 0.001; // and the least that changes when another entry is chosen
+
+/** until waits for something, for at most so many milliseconds. */
+async function until(ms, what) {
+  for (const end = Date.now() + ms; Date.now() < end; await pause(100)) if (await what()) return true;
+  return false;
+}
+
+/** calm gives the picture of a page that is painted. */
+async function calm(page) {
+  await page.evaluate(() => new Promise((r) => { requestAnimationFrame(() => requestAnimationFrame(r)); }));
+  let last = picture();
+  await until(10000, async () => {
+    await pause(200);
+    const now = picture();
+    const still = other(last, now) < entry;
+    last = now;
+    return still;
+  });
+  return last;
+}
+
+/** drawn waits until the list is there and whole, or not needed any more. */
+async function drawn(before, left) {
+  let last = before;
+  return until(20000, async () => {
+    if (await left()) return true;
+    const now = picture();
+    const whole = other(before, now) > window && other(last, now) < entry;
+    last = now;
+    if (whole) await pause(500); // a list that has just come does not listen yet
+    return whole;
+  });
+}
+
 /**
  * choose presses the button of the page and answers the browser's own window: a number
  * chooses that entry of the list, 'cancel' none, 'nothing' expects that no window comes.
@@ -79,15 +147,30 @@ export async function keys(typed) {
 export async function choose(page, answer) {
   const button = 'a.button.primary[href^="/certificate/"]';
   await page.waitForSelector(button, { visible: true, timeout: 10000 });
-  await page.evaluate(() => { globalThis.stillHere = true; });
-  const left = () => page.evaluate(() => !globalThis.stillHere).catch(() => true);
-  page.click(button).catch(() => {}); // it ends when the window is answered
+  await page.evaluate((s) => {
+    globalThis.stillHere = true;
+    // A key that comes before the list must not press the button again.
+    document.querySelector(s).addEventListener('click', (e) => { setTimeout(() => e.target.blur()); });
+  }, button);
+  // While a list is open the page may not answer at all.
+  const left = () => Promise.race([page.evaluate(() => !globalThis.stillHere).catch(() => true), pause(1500).then(() => false)]);
+  const before = await calm(page);
+  const press = () => { page.click(button).catch(() => {}); }; // it ends when the window is answered
+  press();
   if (answer === 'nothing') return back(page, left);
-  const typed = answer === 'cancel' ? ['Escape'] : [...Array(answer).fill('Down'), 'Return'];
-  for (let round = 0; round < 6; round++) {
-    await pause(1500);
-    if (await Promise.race([left(), pause(1500).then(() => false)])) break;
+  const last = answer === 'cancel' ? 'Escape' : 'Return';
+  let typed = [...Array(answer === 'cancel' ? 0 : answer).fill('Down'), last];
+  for (const end = Date.now() + 60000; Date.now() < end && !(await left());) {
+    const seen = await drawn(before, left);
+    if (await left()) break;
+    if (!seen) { // the way to the list was stopped
+      press();
+      continue;
+    }
+    const list = picture();
     await keys(typed);
+    if (await until(2000, left)) break;
+    if (other(list, picture()) > entry) typed = [last]; // the first keys were heard
   }
   return back(page, left);
 }

@@ -1,0 +1,4 @@
+// Certificates in Chromium.
+import { walk } from './certificate.mjs';
+
+walk('chrome');

@@ -1,0 +1,4 @@
+// Certificates in Firefox.
+import { walk } from './certificate.mjs';
+
+walk('firefox');
