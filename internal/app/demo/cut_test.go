@@ -88,14 +88,20 @@ func (r *running) show(t *testing.T, b *webtest.Browser, chain tls.Certificate) 
 // line says all of it.
 func TestRevokingCutsWithinSeconds(t *testing.T) {
 	r := start(t)
-	// The quickest of a few tries: a busy machine is not what is measured.
-	late := ""
+	// Two of three: what stands still for a moment is the machine, once more it is the gate.
+	intime := 0
 	for i := range 3 {
-		if late = r.cut(t, r.somebody("student", true, 7+i)); late == "" {
+		late := r.cut(t, r.somebody("student", true, 7+i))
+		if late == "" {
+			intime++
+		} else {
+			t.Log(late)
+		}
+		if intime == 2 || i == 0 && late == "" {
 			return
 		}
 	}
-	t.Error(late)
+	t.Errorf("cut in time in %d of three tries", intime)
 }
 
 // cut tells what came too late; empty when nothing did.
