@@ -43,7 +43,7 @@ export async function until(what, test, patience = 120000) {
 
 function xdo(...args) {
   try {
-    return execFileSync('xdotool', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    return execFileSync('xdotool', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], timeout: 20000 }).trim(); // it waits for windows that have gone
   } catch {
     return '';
   }
@@ -65,10 +65,10 @@ export function titles() {
 }
 
 /** answer waits for a dialog that was not there before and presses keys in it. */
-export async function answer(kind, keys, { not = [], text = '' } = {}) {
+export async function answer(kind, keys, { not = [], text = '', patience = 120000 } = {}) {
   let w;
   try {
-    w = await until(`the dialog ${kind}`, () => windows(kind).find((x) => !not.includes(x)));
+    w = await until(`the dialog ${kind}`, () => windows(kind).find((x) => !not.includes(x)), patience);
   } catch (e) {
     tool('import', '-window', 'root', `${shots}/no-dialog.png`);
     throw new Error(`${e.message}; windows: ${titles().join(' | ')}`);
@@ -171,7 +171,7 @@ export async function cancelPIN() {
     if (!windows('pin').length) quiet++;
     else {
       quiet = 0;
-      await answer('pin', ['Escape']);
+      await answer('pin', ['Escape'], { patience: 500 }).catch(() => {}); // it may close just now
     }
   }
 }
