@@ -37,8 +37,8 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 }
 
 // slowly fetches from a server that begins and sends each part after a wait; whoever
-// reads does so after another. It gives what came, how it ended and after how long.
-func slowly(t *testing.T, begins, server, reader time.Duration) (got string, err error, took time.Duration) {
+// reads does so after another. It gives what came, how long it took and how it ended.
+func slowly(t *testing.T, begins, server, reader time.Duration) (got string, took time.Duration, err error) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipes{make(chan net.Conn), make(chan struct{})}
 		site := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -74,28 +74,28 @@ func slowly(t *testing.T, begins, server, reader time.Duration) (got string, err
 		_ = site.Close()
 		<-done
 	})
-	return got, err, took
+	return got, took, err
 }
 
 // A server that says nothing for half a minute is given up, before its answer and in the
 // middle of it.
 func TestASilentServerIsGivenUp(t *testing.T) {
-	got, err, took := slowly(t, time.Hour, 0, 0)
+	got, took, err := slowly(t, time.Hour, 0, 0)
 	if got != "" || err == nil || !strings.Contains(err.Error(), "no answer for 30s") || took != 30*time.Second {
 		t.Errorf("%q, %v after %v", got, err, took)
 	}
-	got, err, took = slowly(t, 0, time.Hour, 0)
+	got, took, err = slowly(t, 0, time.Hour, 0)
 	if got != "<a/>" || err == nil || !strings.Contains(err.Error(), "too slow") || took != 30*time.Second {
 		t.Errorf("%q, %v after %v", got, err, took)
 	}
-	if got, err, took = slowly(t, 29*time.Second, 29*time.Second, 0); got != "<a/><a/><a/><a/>" || err != io.EOF {
+	if got, took, err = slowly(t, 29*time.Second, 29*time.Second, 0); got != "<a/><a/><a/><a/>" || err != io.EOF {
 		t.Errorf("a slow server: %q, %v after %v", got, err, took)
 	}
 }
 
 // A gate that is busy between two reads does not blame the server for that.
 func TestOurOwnSlownessIsNotTheServersSilence(t *testing.T) {
-	if got, err, took := slowly(t, 0, 0, time.Minute); got != "<a/><a/><a/><a/>" || err != io.EOF {
+	if got, took, err := slowly(t, 0, 0, time.Minute); got != "<a/><a/><a/><a/>" || err != io.EOF {
 		t.Errorf("%q, %v after %v", got, err, took)
 	}
 }
