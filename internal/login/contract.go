@@ -37,6 +37,13 @@ type SignOuter interface {
 	SignOut(ctx context.Context, v session.Visit) error
 }
 
+// Identifier is a front that makes identifiers of its own for what a party is granted
+// by their names. They stand on the page that asks the person, with everything else
+// that would leave.
+type Identifier interface {
+	Identifiers(p rp.Party, account authn.AccountID) map[string][]string
+}
+
 // Ask is what a front wants from the hall.
 type Ask = transaction.Ask
 

@@ -236,7 +236,11 @@ func (h *Hall) standing(tx *store.Tx, t *transaction.Transaction, s *sight) (err
 	if version, _, _ := s.doc.Agreement(); version != "" {
 		k.Agreement = s.account.AgreedVersion != version
 	}
-	s.attrs = t.Ask.Limit(h.People.Attributes(s.account, s.person))
+	attrs := h.People.Attributes(s.account, s.person)
+	if f, ok := h.fronts[t.Ask.Front].(Identifier); ok {
+		maps.Copy(attrs, f.Identifiers(s.party, s.account.ID))
+	}
+	s.attrs = t.Ask.Limit(attrs)
 	if s.released, err = h.Parties.Release(tx, s.party, t.Subject.Account, s.attrs); err != nil {
 		return err
 	}

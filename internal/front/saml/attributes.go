@@ -3,8 +3,10 @@ package saml
 import (
 	"strings"
 
+	"seimon/internal/authn"
 	"seimon/internal/front/saml/metadata"
 	"seimon/internal/front/saml/xmldoc"
+	"seimon/internal/rp"
 )
 
 // attribute is one attribute in the vocabulary of federations.
@@ -120,4 +122,20 @@ func (f *Front) scoped(id string) string {
 		return ""
 	}
 	return strings.ToLower(id) + "@" + f.Settings.Scopes[0]
+}
+
+// Identifiers implements login.Identifier: pairwise-id and subject-id (SAML Subject
+// Identifier Attributes 1.0, 3.4 and 3.3), as far as p is granted them.
+func (f *Front) Identifiers(p rp.Party, account authn.AccountID) map[string][]string {
+	out := map[string][]string{}
+	for _, r := range p.Release {
+		if r.Attribute != pairwiseID && r.Attribute != subjectID {
+			continue
+		}
+		p.Pairwise = r.Attribute == pairwiseID
+		if id := f.scoped(f.Parties.SubjectFor(p, account)); id != "" {
+			out[r.Attribute] = []string{id}
+		}
+	}
+	return out
 }

@@ -185,17 +185,14 @@ func (s *service) format(q *request) string {
 	return metadata.Transient
 }
 
-// fill adds what was released and the identifiers that the party is granted.
+// fill adds what was released, and the old form of the persistent name where it is granted.
 func (f *Front) fill(tx *store.Tx, s *service, a *answer, who person, o login.Outcome) error {
 	for _, g := range s.Release {
 		if v := o.Attributes[g.Attribute]; len(v) > 0 {
 			a.Attributes = append(a.Attributes, value{g.Attribute, v})
 		}
 	}
-	granted := func(name string) bool {
-		return slices.ContainsFunc(s.Release, func(r rp.Release) bool { return r.Attribute == name })
-	}
-	if granted(targetedID) {
+	if slices.ContainsFunc(s.Release, func(r rp.Release) bool { return r.Attribute == targetedID }) {
 		n, err := f.name(tx, s, metadata.Persistent, who)
 		if err != nil && !errors.Is(err, errNoName) {
 			return err
@@ -204,14 +201,5 @@ func (f *Front) fill(tx *store.Tx, s *service, a *answer, who person, o login.Ou
 			a.Targeted = &n
 		}
 	}
-	one := func(name, v string) {
-		if v != "" && granted(name) {
-			a.Attributes = append(a.Attributes, value{name, []string{v}})
-		}
-	}
-	pairwise, public := s.Party, s.Party
-	pairwise.Pairwise, public.Pairwise = true, false
-	one(pairwiseID, f.scoped(f.Parties.SubjectFor(pairwise, who.account))) // SAML Subject Identifier Attributes 1.0, 3.4
-	one(subjectID, f.scoped(f.Parties.SubjectFor(public, who.account)))    // 3.3
 	return nil
 }

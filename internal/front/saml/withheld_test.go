@@ -1,6 +1,7 @@
 package saml_test
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -44,6 +45,34 @@ func TestWhatIsWithheldDoesNotLeakByNames(t *testing.T) {
 			if got := slices.Equal(r.status, []string{"Success"}); got != c.told {
 				t.Errorf("%s, %s: %v", what, name, r.status)
 			}
+		}
+	}
+}
+
+// TestIdentifiersAreAMatterOfConsent: an identifier by which services can join what they
+// know stands on the page, and leaves only for whoever gives it.
+func TestIdentifiersAreAMatterOfConsent(t *testing.T) {
+	const nosy = "https://nosy.example.org/sp"
+	for what, c := range map[string]struct{ tick, leaves []string }{
+		"held back": {[]string{"pairwise-id"}, []string{"pairwise-id"}},
+		"given":     {[]string{"pairwise-id", "subject-id"}, []string{"pairwise-id", "subject-id"}},
+	} {
+		g := open(t)
+		g.service(nosy, nil, func(p *rp.Party) {
+			p.Consent, p.Release = rp.ConsentAsk, []rp.Release{{Attribute: "pairwise-id", Required: true}, {Attribute: "subject-id"}}
+		})
+		b := g.browser()
+		signIn(b.Get(origin+g.redirect(&asking{issuer: nosy})), "hanako")
+		b.Want("Identifier for this service alone", "Identifier for all services", "@example.ac.jp")
+		b.Post(b.Location(), url.Values{"pass": {b.Field("pass")}, "shown": {b.Field("shown")}, "attribute": c.tick})
+		told := attributes(g.response(b).assertion)
+		if got := slices.Sorted(maps.Keys(told)); !slices.Equal(got, c.leaves) {
+			t.Errorf("%s: %v", what, told)
+		}
+		again := g.browser()
+		again.Get(origin + g.redirect(&asking{issuer: nosy}))
+		if next := attributes(g.response(signIn(again, "hanako")).assertion); !maps.EqualFunc(next, told, slices.Equal) {
+			t.Errorf("%s, from another browser: %v, then %v", what, told, next)
 		}
 	}
 }
