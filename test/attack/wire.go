@@ -62,10 +62,23 @@ func (a *attack) headers(w *attacker) error {
 			slices.Contains([]string{"same-origin", "no-referrer"}, h.Get("Referrer-Policy")), "%s: %v", path, h)
 		a.check(!strings.Contains(string(body), "evil.example.org/\""), "%s leads to a stranger's address", path)
 		for _, c := range r.Cookies() {
-			a.check(strings.HasPrefix(c.Name, "__Host-") && c.Secure && c.HttpOnly && c.SameSite == http.SameSiteLaxMode && c.Path == "/" && c.Domain == "", "%s sets %s", path, c)
+			a.check(ours(r, c), "%s sets %s", path, c)
 		}
 	}
 	return nil
+}
+
+// ours tells whether a cookie is as all of the house are: for this host alone, out of reach
+// of scripts and of other sites' requests. What the browser keeps of one sign-in comes
+// back to the address of that sign-in alone, where the answer leads.
+func ours(r *http.Response, c *http.Cookie) bool {
+	if !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Domain != "" {
+		return false
+	}
+	if c.Name == "__Secure-kept" {
+		return r.StatusCode == http.StatusSeeOther && c.Path == r.Header.Get("Location") && strings.HasPrefix(c.Path, "/login/t_")
+	}
+	return strings.HasPrefix(c.Name, "__Host-") && c.Path == "/"
 }
 
 // bytes sends what PostgreSQL keeps in no text, what old servers take for dots and
@@ -84,7 +97,7 @@ func (a *attack) bytes(w *attacker) error {
 			}
 			a.check(r.StatusCode < 500 && len(r.Header.Values("Set-Cookie")) < 4 && r.Header.Get("A") == "", "%.80s answers %d", path, r.StatusCode)
 			for _, c := range r.Cookies() {
-				a.check(strings.HasPrefix(c.Name, "__Host-"), "%.80s sets %s", path, c)
+				a.check(ours(r, c), "%.80s sets %s", path, c)
 			}
 		}
 	}
