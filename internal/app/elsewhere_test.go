@@ -86,17 +86,7 @@ func (o *otherHouse) publish(t *testing.T, number int64, reasons map[int64]int) 
 // issuer names it; what rests on it ends with the fetch, and nothing else does.
 func TestALaterListOfAnotherHouseEndsSessionsAndAccess(t *testing.T) {
 	s := install(t)
-	h, err := Open(t.Context(), s.read(), Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
-	write := func(fn func(tx *store.Tx) error) {
-		t.Helper()
-		if err := h.DB.Write(t.Context(), fn); err != nil {
-			t.Fatal(err)
-		}
-	}
+	h, write := s.open()
 	o := newOtherHouse(t)
 	o.publish(t, 1, nil)
 	anchor, err := trust.NewAnchor("", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: o.root.Raw}),

@@ -72,6 +72,23 @@ func (s *site) read() *Config {
 	return c
 }
 
+// open opens the house for this test, in this program, and gives what writes to its
+// database.
+func (s *site) open() (h *House, write func(fn func(tx *store.Tx) error)) {
+	s.t.Helper()
+	h, err := Open(s.t.Context(), s.read(), Options{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { h.Close() })
+	return h, func(fn func(tx *store.Tx) error) {
+		s.t.Helper()
+		if err := h.DB.Write(s.t.Context(), fn); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
 func TestTheDoctorWarnsBeforeAFeedDies(t *testing.T) {
 	s := install(t)
 	s.feed(time.Now().Add(50 * time.Hour))
@@ -79,22 +96,15 @@ func TestTheDoctorWarnsBeforeAFeedDies(t *testing.T) {
 	if strings.Contains(out, "[feed.") {
 		t.Error("a fresh feed that is valid for two days only is no alarm yet:", out)
 	}
-	h, err := Open(t.Context(), s.read(), Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
+	h, write := s.open()
 	var left float64
 	if err := h.DB.Read(t.Context(), func(tx *store.Tx) (err error) { left, err = h.feedLeft(tx); return err }); err != nil || left < 49*3600 || left > 50*3600 {
 		t.Error(left, err)
 	}
-	err = h.DB.Write(t.Context(), func(tx *store.Tx) error {
+	write(func(tx *store.Tx) error {
 		_, err := tx.Exec("UPDATE feed_feed SET loaded = $1", `{"at":"2026-01-01T00:00:00Z","valid_until":"2026-01-09T00:00:00Z"}`)
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	found, err := h.checkFeeds(t.Context())
 	if err != nil || len(found) != 1 || found[0].Code != "feed.expired" {
 		t.Errorf("%+v %v", found, err)
@@ -113,15 +123,11 @@ func TestWhoIsBehindAnIdentifier(t *testing.T) {
 	}
 	s.must("party", "add", "library", "--name", "ja=図書館", "--pairwise", "--with", "redirect_uris=https://library.example.ac.jp/callback")
 	s.feed(time.Now().Add(5 * 24 * time.Hour))
-	h, err := Open(t.Context(), s.read(), Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
+	h, write := s.open()
 	const entity = "https://sp00001.example.org/shibboleth"
 	var account directory.Account
 	ids := map[string]string{}
-	err = h.DB.Write(t.Context(), func(tx *store.Tx) (err error) {
+	write(func(tx *store.Tx) (err error) {
 		if account, _, err = h.People.ByUserName(tx, "s2600002"); err != nil {
 			return err
 		}
@@ -135,9 +141,6 @@ func TestWhoIsBehindAnIdentifier(t *testing.T) {
 		ids["https://idp.example.ac.jp!"+entity+"!stored="] = entity
 		return saml.StorePersistent(tx, entity, account.ID, "stored=", false)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	who := func(party, identifier string) (string, bool) {
 		t.Helper()
 		var p rp.Party

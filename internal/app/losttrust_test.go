@@ -19,17 +19,7 @@ import (
 func TestALostCertificateTakesTheTrustOfItsDeviceAlong(t *testing.T) {
 	s := install(t)
 	s.edit(`#base = `, `base = `)
-	h, err := Open(t.Context(), s.read(), Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
-	write := func(fn func(tx *store.Tx) error) {
-		t.Helper()
-		if err := h.DB.Write(t.Context(), fn); err != nil {
-			t.Fatal(err)
-		}
-	}
+	h, write := s.open()
 	if _, err := h.CA.Found(t.Context(), ca.Plan{Organization: "Example University"}); err != nil {
 		t.Fatal(err)
 	}
